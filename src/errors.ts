@@ -1,0 +1,77 @@
+/**
+ * Every fault that Callscribe names. A code is a contract: operators alert on it, tests assert it, texts may
+ * change. A new code is added here first, then used.
+ */
+export const ERROR_CODES = {
+  // configuration and start
+  CONFIG_INVALID: 'the environment holds values that are missing, malformed or out of range',
+  ADDRESS_IN_USE: 'another process listens on the address',
+  DATABASE_UNREACHABLE: 'Postgres does not answer, refuses the login or is not the expected database',
+  DATABASE_REJECTED: 'Postgres refused a statement for a reason that a retry will not change',
+  MIGRATION_FAILED: 'the schema could not be brought to the newest version',
+  QUEUE_UNREACHABLE: 'the queue backend does not answer',
+  QUEUE_BACKLOG_FULL: 'more jobs wait for the queue than the stated bound',
+  JOB_MALFORMED: 'a job does not have the shape that its name promises',
+  USAGE: 'a command was called with options that do not make sense',
+
+  // signalling
+  SIP_EDGE_UNREACHABLE: 'the SIP edge (drachtio-server) does not answer or refuses the secret',
+  SIP_MALFORMED: 'a SIP message, multipart body or session description cannot be read',
+  SIP_NO_COMMON_CODEC: 'no audio line of the offer has a codec that we take',
+  SIP_REFUSED: 'the peer answered a request with a final error',
+  METADATA_MALFORMED: 'the recording metadata cannot be read',
+
+  // media
+  RTP_MALFORMED: 'a datagram on a media port is not an RTP packet',
+  RTP_PORTS_EXHAUSTED: 'no free port pair is left in the configured range',
+  AUDIO_UNSUPPORTED: 'an audio file is not in a format that the command takes',
+  CAPTION_INVALID: 'a caption cannot be carried by the audio that is meant to carry it',
+
+  // recognition
+  ASR_HANDSHAKE_REFUSED: 'the recogniser refused the connection',
+  ASR_UNREACHABLE: 'the recogniser cannot be reached',
+  ASR_TASK_FAILED: 'the recogniser ended the task with an error',
+  ASR_CONNECTION_LOST: 'the connection to the recogniser ended before the task did',
+  ASR_PROTOCOL: 'the recogniser sent something that the protocol does not allow',
+  ASR_TIMEOUT: 'the recogniser did not answer in time',
+  ASR_BACKLOG_FULL: 'more audio waits for the recogniser than the stated bound',
+  ASR_ABORTED: 'the session was ended by us before it was finished',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorOptions {
+  readonly cause?: unknown;
+  /** Whether the same attempt may succeed later, with nothing changed by an operator. Default: false. */
+  readonly retryable?: boolean;
+}
+
+/**
+ * Base of every expected fault. The message states what was found and what was expected, and names the way
+ * out; it never holds a transcript, a number, a header value or a secret.
+ */
+export class CallscribeError extends Error {
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** Turns whatever was thrown into an `Error`, so that nobody has to guess what a `catch` holds. */
+export function toError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown;
+  return new Error(typeof thrown === 'string' ? thrown : `non-error thrown: ${typeof thrown}`, {
+    cause: thrown,
+  });
+}
+
+/** The `code` of a system or library error (`EADDRINUSE`, `23505`, …), where it has one. */
+export function systemCode(thrown: unknown): string | undefined {
+  if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;
+  return typeof thrown.code === 'string' ? thrown.code : undefined;
+}
