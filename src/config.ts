@@ -1,0 +1,264 @@
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+
+import { CallscribeError } from './errors.ts';
+
+/** Where the embedded SIP edge listens. Port 0 takes any free port. */
+export interface SipListenAddress {
+  readonly protocol: 'udp' | 'tcp';
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The process's settings: read once from the environment, then handed down as values. */
+export interface Config {
+  readonly dashscope: {
+    readonly apiKey: string | undefined;
+    /** Undefined where neither a key nor an address was given: then the sandbox is used. */
+    readonly wsUrl: string | undefined;
+    readonly workspace: string | undefined;
+  };
+  readonly asr: { readonly model: string; readonly vocabularyId: string | undefined };
+  readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
+  readonly drachtio: (HostPort & { readonly secret: string }) | undefined;
+  readonly sip: {
+    readonly listen: readonly SipListenAddress[];
+    /** CIDR blocks whose peers are served. */
+    readonly allow: readonly string[];
+  };
+  readonly rtp: {
+    readonly address: string | undefined;
+    readonly advertisedAddress: string | undefined;
+    readonly portMin: number;
+    readonly portMax: number;
+  };
+  readonly http: HostPort;
+  readonly dataDir: string;
+  readonly maxLegs: number;
+  /** How long current calls may go on after SIGTERM before they are ended. */
+  readonly drainTimeoutMs: number;
+  readonly logLevel: LogLevel;
+}
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** One wrong value of the environment. */
+export interface ConfigFault {
+  readonly name: string;
+  /** What was found; of a secret only its length. */
+  readonly found: string;
+  readonly allowed: string;
+}
+
+/** All faults of the environment at once; a root prints them and ends with code 2. */
+export class ConfigError extends CallscribeError {
+  readonly faults: readonly ConfigFault[];
+
+  constructor(faults: readonly ConfigFault[]) {
+    super(
+      'CONFIG_INVALID',
+      [
+        `${faults.length} setting${faults.length === 1 ? '' : 's'} cannot be used:`,
+        ...faults.map((fault) => `  ${fault.name}: found ${fault.found}, allowed is ${fault.allowed}`),
+        'Correct the environment (.env.example lists every setting) and start again.',
+      ].join('\n'),
+    );
+    this.faults = faults;
+  }
+}
+
+export const MAINLAND_WS_URL = 'wss://dashscope.aliyuncs.com/api-ws/v1/inference';
+
+const PRIVATE_NETWORKS =
+  '127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10';
+
+const SECRET_NAMES: ReadonlySet<string> = new Set([
+  'DASHSCOPE_API_KEY',
+  'DATABASE_URL',
+  'REDIS_URL',
+  'DRACHTIO_SECRET',
+  'API_TOKENS',
+]);
+
+/** Settings of the contract that this version does not act upon yet; set ones are named at start. */
+const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'API_TOKENS', 'ROUTES_FILE', 'RECORDING_DIR'] as const;
+
+const trimmed = z.string().trim();
+const text = trimmed.min(1);
+
+/** A schema that turns text into a value; `allowed` is what the operator reads when it does not. */
+function setting<T>(allowed: string, parse: (value: string) => T | undefined) {
+  return text
+    .transform((value, context) => {
+      const parsed = parse(value);
+      if (parsed !== undefined) return parsed;
+      context.addIssue({ code: 'custom', message: allowed });
+      return z.NEVER;
+    })
+    .optional();
+}
+
+function wholeNumber(value: string, min: number, max: number): number | undefined {
+  if (!/^\d{1,9}$/.test(value)) return undefined;
+  const parsed = Number(value);
+  return parsed >= min && parsed <= max ? parsed : undefined;
+}
+
+const integer = (min: number, max: number) =>
+  setting(`a whole number from ${min} to ${max}`, (value) => wholeNumber(value, min, max));
+
+const url = (...protocols: string[]) =>
+  setting(`an address that starts with ${protocols.join(' or ')}`, (value) =>
+    URL.canParse(value) && protocols.includes(`${new URL(value).protocol}//`) ? value : undefined,
+  );
+
+/** `host:port`, `[ipv6]:port`; @returns undefined for anything else */
+export function parseHostPort(value: string): HostPort | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s[\]:]+)):(\d{1,5})$/.exec(value);
+  if (match === null) return undefined;
+  const port = wholeNumber(match[3] ?? '', 0, 65_535);
+  if (port === undefined) return undefined;
+  if (match[1] !== undefined && !ipaddr.IPv6.isValid(match[1])) return undefined;
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+/** Every part of a comma list must parse, else the list does not. */
+function list<T>(value: string, parse: (part: string) => T | undefined): readonly T[] | undefined {
+  const parts = value.split(',').map((part) => parse(part.trim()));
+  return parts.every((part) => part !== undefined) ? parts : undefined;
+}
+
+function parseSipListen(value: string): SipListenAddress | undefined {
+  const match = /^(udp|tcp):(.+)$/.exec(value);
+  const address = match === null ? undefined : parseHostPort(match[2] ?? '');
+  if (match === null || address === undefined || !ipaddr.isValid(address.host)) return undefined;
+  return { protocol: match[1] === 'tcp' ? 'tcp' : 'udp', ...address };
+}
+
+function parsePortRange(value: string): { portMin: number; portMax: number } | undefined {
+  const match = /^(\d{1,5})-(\d{1,5})$/.exec(value);
+  if (match === null) return undefined;
+  const portMin = wholeNumber(match[1] ?? '', 1024, 65_534);
+  const portMax = wholeNumber(match[2] ?? '', 1025, 65_535);
+  if (portMin === undefined || portMax === undefined || portMin >= portMax) return undefined;
+  return { portMin, portMax };
+}
+
+const ipAddress = setting('an IPv4 or IPv6 address', (value) => (ipaddr.isValid(value) ? value : undefined));
+
+const environment = z.object({
+  DASHSCOPE_API_KEY: text.optional(),
+  DASHSCOPE_WS_URL: url('wss://', 'ws://'),
+  DASHSCOPE_WORKSPACE: text.optional(),
+  ASR_MODEL: text.default('paraformer-realtime-8k-v2'),
+  ASR_VOCABULARY_ID: text.optional(),
+  DATABASE_URL: url('postgres://', 'postgresql://'),
+  REDIS_URL: url('redis://', 'rediss://'),
+  DRACHTIO_HOST: text.optional(),
+  DRACHTIO_PORT: integer(1, 65_535).default(9022),
+  DRACHTIO_SECRET: text.optional(),
+  SIP_LISTEN: setting('a comma list of udp:ADDRESS:PORT or tcp:ADDRESS:PORT, IPv6 in brackets', (value) =>
+    list(value, parseSipListen),
+  ).default([
+    { protocol: 'udp', host: '0.0.0.0', port: 5060 },
+    { protocol: 'tcp', host: '0.0.0.0', port: 5060 },
+  ]),
+  RTP_ADDRESS: ipAddress,
+  RTP_ADVERTISED_ADDRESS: ipAddress,
+  RTP_PORTS: setting('a range such as 20000-29999 within 1024-65535', parsePortRange).default({
+    portMin: 20_000,
+    portMax: 29_999,
+  }),
+  SIP_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
+    list(value, (part) => (isCidr(part) ? part : undefined)),
+  ).default(PRIVATE_NETWORKS.split(',')),
+  HTTP_LISTEN: setting('ADDRESS:PORT, IPv6 in brackets', parseHostPort).default({
+    host: '127.0.0.1',
+    port: 8080,
+  }),
+  DATA_DIR: text.default('.data'),
+  MAX_LEGS: integer(1, 100_000).default(1000),
+  DRAIN_SECONDS: integer(0, 86_400).default(30),
+  LOG_LEVEL: setting(LOG_LEVELS.join(', '), (value) => LOG_LEVELS.find((level) => level === value)).default(
+    'info',
+  ),
+});
+
+function isCidr(value: string): boolean {
+  return ipaddr.isValid(value) || ipaddr.isValidCIDR(value);
+}
+
+/**
+ * Turns the environment into the frozen settings. An empty value counts as not set, so that `NAME=` in a file
+ * means the default; 0 is a value.
+ *
+ * @throws {ConfigError} with every fault at once
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const set = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  );
+  const result = environment.safeParse(set);
+  const faults: ConfigFault[] = result.success ? [] : result.error.issues.map((issue) => toFault(issue, set));
+  if (set['DRACHTIO_HOST'] !== undefined && set['DRACHTIO_SECRET'] === undefined) {
+    faults.push({
+      name: 'DRACHTIO_SECRET',
+      found: 'nothing, though DRACHTIO_HOST is set',
+      allowed: 'the secret of that drachtio-server',
+    });
+  }
+  if (!result.success || faults.length > 0) throw new ConfigError(faults);
+
+  const value = result.data;
+  return deepFreeze<Config>({
+    dashscope: {
+      apiKey: value.DASHSCOPE_API_KEY,
+      wsUrl: value.DASHSCOPE_WS_URL ?? (value.DASHSCOPE_API_KEY === undefined ? undefined : MAINLAND_WS_URL),
+      workspace: value.DASHSCOPE_WORKSPACE,
+    },
+    asr: { model: value.ASR_MODEL, vocabularyId: value.ASR_VOCABULARY_ID },
+    databaseUrl: value.DATABASE_URL,
+    redisUrl: value.REDIS_URL,
+    drachtio:
+      value.DRACHTIO_HOST === undefined
+        ? undefined
+        : { host: value.DRACHTIO_HOST, port: value.DRACHTIO_PORT, secret: value.DRACHTIO_SECRET ?? '' },
+    sip: { listen: value.SIP_LISTEN, allow: value.SIP_ALLOW },
+    rtp: {
+      address: value.RTP_ADDRESS,
+      advertisedAddress: value.RTP_ADVERTISED_ADDRESS,
+      ...value.RTP_PORTS,
+    },
+    http: value.HTTP_LISTEN,
+    dataDir: value.DATA_DIR,
+    maxLegs: value.MAX_LEGS,
+    drainTimeoutMs: value.DRAIN_SECONDS * 1000,
+    logLevel: value.LOG_LEVEL,
+  });
+}
+
+/** Names of settings that are set but that this version does not act upon. */
+export function unusedSettings(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return LATER_SETTINGS.filter((name) => (env[name] ?? '').trim() !== '');
+}
+
+function toFault(issue: z.core.$ZodIssue, env: Readonly<Record<string, string | undefined>>): ConfigFault {
+  const name = issue.path.join('.');
+  const value = env[name] ?? '';
+  const found = SECRET_NAMES.has(name) ? `[secret], ${value.length} characters` : JSON.stringify(value);
+  return { name, found, allowed: issue.message };
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner as object);
+  }
+  return Object.freeze(value);
+}
