@@ -1,0 +1,159 @@
+import { CallscribeError } from '../errors.ts';
+
+/** One header line. The name stands as it was received; compare with {@link headerName}. */
+export interface SipHeader {
+  readonly name: string;
+  readonly value: string;
+}
+
+interface SipMessageParts {
+  readonly headers: readonly SipHeader[];
+  readonly body: Buffer;
+  /** What is wrong with the frame although the headers can be read; a request like that is answered 400. */
+  readonly defect?: string;
+}
+
+export interface SipRequest extends SipMessageParts {
+  readonly kind: 'request';
+  readonly method: string;
+  readonly uri: string;
+}
+
+export interface SipResponse extends SipMessageParts {
+  readonly kind: 'response';
+  readonly status: number;
+  readonly reason: string;
+}
+
+/**
+ * A SIP message as its lines, not as its meaning: what we don't understand passes unharmed. Start line and headers
+ * are byte strings (latin1, one character a byte), so that a display name in any encoding comes out as it went in;
+ * {@link utf8} and {@link byteString} convert where text is meant.
+ */
+export type SipMessage = SipRequest | SipResponse;
+
+/** RFC 3261 §7.3.3 and the later compact forms: one letter stands for the full name. */
+const COMPACT_FORMS: Readonly<Record<string, string>> = {
+  a: 'accept-contact',
+  b: 'referred-by',
+  c: 'content-type',
+  d: 'request-disposition',
+  e: 'content-encoding',
+  f: 'from',
+  i: 'call-id',
+  j: 'reject-contact',
+  k: 'supported',
+  l: 'content-length',
+  m: 'contact',
+  n: 'identity-info',
+  o: 'event',
+  r: 'refer-to',
+  s: 'subject',
+  t: 'to',
+  u: 'allow-events',
+  v: 'via',
+  x: 'session-expires',
+  y: 'identity',
+};
+
+/** The name that two spellings of the same header share: lower case, compact form resolved. */
+export function headerName(spelled: string): string {
+  const name = spelled.toLowerCase();
+  return COMPACT_FORMS[name] ?? name;
+}
+
+/** The first header of that (lower-case, full) name. */
+export function header(message: SipMessageParts, name: string): string | undefined {
+  return message.headers.find((line) => headerName(line.name) === name)?.value;
+}
+
+/** Every header line of that name, in order; lines that carry a list are not split. */
+export function headers(message: SipMessageParts, name: string): string[] {
+  return message.headers.filter((line) => headerName(line.name) === name).map((line) => line.value);
+}
+
+export const utf8 = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
+export const byteString = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
+const STATUS_LINE = /^SIP\/2\.0 +([1-6]\d\d)(?: +(.*))?$/i;
+const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) +(\S+) +SIP\/2\.0$/i;
+
+/**
+ * Reads one whole message: a datagram, or what the stream framer cut out. Only the frame is read (start line, header
+ * lines, empty line, Content-Length); what a header means is for its reader. Bytes beyond Content-Length are dropped
+ * (RFC 3261 §18.3). A frame with a fault that leaves the headers readable is returned with its `defect`.
+ *
+ * @throws {CallscribeError} `SIP_MALFORMED` where there is nothing that could be answered
+ */
+export function parseSipMessage(bytes: Uint8Array): SipMessage {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = buffer.indexOf('\r\n\r\n');
+  // RFC 3261 §7.5: empty lines before the start line are ignored.
+  const head = buffer.toString('latin1', 0, end < 0 ? buffer.length : end).replace(/^(?:\r\n)+/, '');
+  const lines = head.split('\r\n');
+  const start = readStartLine(lines[0] ?? '');
+  const defects: string[] = end < 0 ? ['no empty line after the headers'] : [];
+  const headers = readHeaders(lines, defects);
+  const afterHead = end < 0 ? Buffer.alloc(0) : buffer.subarray(end + 4);
+  const length = readContentLength(headers, defects) ?? afterHead.length;
+  if (length > afterHead.length) defects.push(`${afterHead.length} of ${length} body bytes`);
+  const body = Buffer.from(afterHead.subarray(0, length));
+  return { ...start, headers, body, ...(defects[0] === undefined ? {} : { defect: defects[0] }) };
+}
+
+function readStartLine(
+  line: string,
+): Pick<SipRequest, 'kind' | 'method' | 'uri'> | Pick<SipResponse, 'kind' | 'status' | 'reason'> {
+  const status = STATUS_LINE.exec(line);
+  if (status !== null) return { kind: 'response', status: Number(status[1]), reason: status[2] ?? '' };
+  const request = REQUEST_LINE.exec(line);
+  if (request !== null) return { kind: 'request', method: request[1]!, uri: request[2]! };
+  throw new CallscribeError('SIP_MALFORMED', 'SIP message: neither a request line nor a status line');
+}
+
+function readHeaders(lines: readonly string[], defects: string[]): SipHeader[] {
+  const read: { name: string; value: string }[] = [];
+  for (const line of lines.slice(1)) {
+    const previous = read.at(-1);
+    // RFC 3261 §7.3.1: a line that begins with white space continues the one before.
+    if (/^[ \t]/.test(line) && previous !== undefined) {
+      previous.value = `${previous.value} ${line.trim()}`.trim();
+      continue;
+    }
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(colon, 0)).trim();
+    if (TOKEN.test(name)) read.push({ name, value: line.slice(colon + 1).trim() });
+    else defects.push('a header line without a name');
+  }
+  return read;
+}
+
+function readContentLength(headers: readonly SipHeader[], defects: string[]): number | undefined {
+  const value = headers.find((line) => headerName(line.name) === 'content-length')?.value;
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  defects.push('Content-Length is not a number');
+  return undefined;
+}
+
+/**
+ * The bytes of a message. A Content-Length header is set to the body's length where one stands, and added before the
+ * body where none does, so the frame is always right.
+ */
+export function formatSipMessage(message: SipMessage): Buffer {
+  const startLine =
+    message.kind === 'request'
+      ? `${message.method} ${message.uri} SIP/2.0`
+      : `SIP/2.0 ${message.status} ${message.reason}`;
+  let head = `${startLine}\r\n`;
+  let hasLength = false;
+  for (const { name, value } of message.headers) {
+    const isLength = headerName(name) === 'content-length';
+    if (isLength && hasLength) continue;
+    hasLength ||= isLength;
+    head += `${name}: ${isLength ? message.body.length : value}\r\n`;
+  }
+  if (!hasLength) head += `Content-Length: ${message.body.length}\r\n`;
+  return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), message.body]);
+}
