@@ -1,0 +1,193 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { AsrSession, OpenAsrSession } from '../asr/session.ts';
+import type { Clock } from '../clock.ts';
+import { CallscribeError, toError } from '../errors.ts';
+import { type CallId, type LegId, newLegId } from '../ids.ts';
+import type { LiveHub } from '../live/hub.ts';
+import type { Logger } from '../log.ts';
+import type { LegReceiver, OpenLegReceiver } from '../rtp/receiver.ts';
+import type { Party } from '../sip/parties.ts';
+import type { G711Law, OfferedLine } from '../sip/sdp.ts';
+import { TranscriptAssembler } from '../transcript/assembler.ts';
+import type { Publisher } from './publisher.ts';
+import type { LegRecord } from './record.ts';
+
+/** What every leg of the process shares. */
+export interface LegServices {
+  readonly openReceiver: OpenLegReceiver;
+  readonly openAsr: OpenAsrSession;
+  readonly publisher: Publisher;
+  readonly live: LiveHub;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface LegOptions {
+  readonly callId: CallId;
+  readonly legNo: number;
+  readonly line: OfferedLine;
+  readonly model: string;
+  readonly vocabularyId: string | undefined;
+  /** The leg's record has changed. */
+  readonly onChange: () => void;
+  readonly onEvent: (kind: string, detail: Readonly<Record<string, unknown>>) => void;
+}
+
+/**
+ * One leg's pipeline, built and closed here:
+ *
+ *     receiver (RTP → 100 ms of PCM) ──▶ AsrSession ──▶ assembler ──▶ publisher and live hub
+ *
+ * The recognition session is opened by the leg's first sample, so that a line that stays silent for minutes
+ * after the answer costs nothing. A failed session ends the leg's transcript, never the leg or the call: the
+ * fault becomes a call event and the audio that follows is counted as not recognised.
+ */
+export class Leg {
+  readonly id: LegId = newLegId();
+  readonly #services: LegServices;
+  readonly #options: LegOptions;
+  readonly #law: G711Law;
+  #receiver!: LegReceiver;
+  #party: Party = { role: 'unknown', name: undefined, uri: undefined };
+  #startedAt: Date | undefined;
+  #endedAt: Date | undefined;
+  #assembler: TranscriptAssembler | undefined;
+  #session: AsrSession | undefined;
+  #transcribed: Promise<void> = Promise.resolve();
+  #ending: Promise<void> | undefined;
+  #recognitionFailed = false;
+  #unrecognisedBytes = 0;
+
+  private constructor(services: LegServices, options: LegOptions, law: G711Law) {
+    this.#services = services;
+    this.#options = options;
+    this.#law = law;
+  }
+
+  /** Binds the leg's ports. @throws {CallscribeError} RTP_PORTS_EXHAUSTED */
+  static async open(services: LegServices, options: LegOptions): Promise<Leg> {
+    const { line } = options;
+    const chosen = line.g711[0];
+    if (chosen === undefined) {
+      throw new CallscribeError(
+        'SIP_NO_COMMON_CODEC',
+        'line: found no G.711 payload type, expected PCMU or PCMA',
+      );
+    }
+    const leg = new Leg(services, options, chosen.law);
+    leg.#receiver = await services.openReceiver({
+      codecs: new Map(line.g711.map(({ payloadType, law }) => [payloadType, law])),
+      telephoneEventPayloadTypes: new Set(
+        line.telephoneEvent === undefined ? [] : [line.telephoneEvent.payloadType],
+      ),
+      comfortNoisePayloadTypes: new Set(line.comfortNoise === undefined ? [] : [line.comfortNoise]),
+      onStarted: (at) => {
+        leg.#start(at);
+      },
+      onChunk: (pcm) => {
+        leg.#push(pcm);
+      },
+    });
+    return leg;
+  }
+
+  get legNo(): number {
+    return this.#options.legNo;
+  }
+
+  get rtpPort(): number {
+    return this.#receiver.rtpPort;
+  }
+
+  get rtcpPort(): number {
+    return this.#receiver.rtcpPort;
+  }
+
+  /** Whether audio came but no recogniser would take it. */
+  get recognitionFailed(): boolean {
+    return this.#recognitionFailed;
+  }
+
+  set party(party: Party) {
+    this.#party = party;
+  }
+
+  record(): LegRecord {
+    const ended = this.#endedAt !== undefined;
+    return {
+      id: this.id,
+      legNo: this.#options.legNo,
+      label: this.#options.line.label,
+      role: this.#party.role,
+      name: this.#party.name,
+      uri: this.#party.uri,
+      codec: this.#law,
+      model: this.#options.model,
+      vocabularyId: this.#options.vocabularyId,
+      startedAt: this.#startedAt,
+      endedAt: this.#endedAt,
+      media: ended
+        ? { ...this.#receiver.counters(), unrecognisedMs: this.#unrecognisedBytes / BYTES_PER_MS }
+        : undefined,
+      sentenceCount: ended ? (this.#assembler?.sentenceCount ?? 0) : undefined,
+    };
+  }
+
+  /**
+   * Closes the leg in this order: late packets are waited for, the last samples go to the recogniser, its last
+   * words are waited for (bounded by the session), the ports are given back. Never rejects.
+   */
+  end(): Promise<void> {
+    this.#ending ??= this.#close();
+    return this.#ending;
+  }
+
+  async #close(): Promise<void> {
+    await delay(LATE_PACKET_LINGER_MS);
+    this.#receiver.finish();
+    await this.#session?.finish();
+    await this.#transcribed;
+    await this.#receiver.close();
+    this.#endedAt = this.#services.clock.wallTime();
+  }
+
+  #start(at: Date): void {
+    const { callId, legNo, model, vocabularyId, onChange } = this.#options;
+    this.#startedAt = at;
+    this.#assembler = new TranscriptAssembler({ callId, legId: this.id, legNo, startedAt: at });
+    this.#session = this.#services.openAsr({ model, vocabularyId });
+    this.#transcribed = this.#transcribe(this.#session, this.#assembler);
+    onChange();
+  }
+
+  #push(pcm: Buffer): void {
+    if (this.#session === undefined || this.#recognitionFailed) this.#unrecognisedBytes += pcm.length;
+    else this.#session.push(pcm);
+  }
+
+  async #transcribe(session: AsrSession, assembler: TranscriptAssembler): Promise<void> {
+    const { publisher, live, logger } = this.#services;
+    try {
+      for await (const event of session) {
+        const transcript = assembler.accept(event);
+        if (transcript === undefined) continue;
+        if (transcript.kind === 'final') publisher.publishSentence(transcript.sentence);
+        live.emit('transcript', transcript);
+      }
+    } catch (error) {
+      this.#recognitionFailed = true;
+      const code = error instanceof CallscribeError ? error.code : 'ASR_PROTOCOL';
+      logger.error(
+        { err: toError(error), callId: this.#options.callId, legId: this.id },
+        'recognition failed',
+      );
+      this.#options.onEvent('asr_failed', { code, sentences: assembler.sentenceCount });
+    }
+  }
+}
+
+/** Packets that were on their way when the BYE overtook them. */
+const LATE_PACKET_LINGER_MS = 80;
+/** Signed 16-bit samples at 8,000 Hz. */
+const BYTES_PER_MS = 16;

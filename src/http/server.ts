@@ -1,0 +1,60 @@
+import { fastify,type FastifyInstance } from 'fastify';
+
+import type { HostPort } from '../config.ts';
+import { CallscribeError, systemCode } from '../errors.ts';
+import type { Metrics } from '../metrics.ts';
+
+export interface HttpServerOptions {
+  readonly listen: HostPort;
+  readonly metrics: Metrics;
+  /** Named checks; the process is ready when all are true. */
+  readonly readiness: Readonly<Record<string, () => boolean>>;
+}
+
+export interface HttpServer {
+  /** Such as `http://127.0.0.1:8080`, with the actual port where 0 was asked for. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves `/healthz` (the process is alive), `/readyz` (can take work; 503 with what is missing otherwise) and
+ * `/metrics` (Prometheus).
+ *
+ * @throws {CallscribeError} ADDRESS_IN_USE
+ */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const app = fastify({ logger: false, bodyLimit: 65_536 });
+  app.get('/healthz', () => ({ status: 'ok' }));
+  app.get('/readyz', (_request, reply) => {
+    const checks = Object.fromEntries(
+      Object.entries(options.readiness).map(([name, check]) => [name, check()]),
+    );
+    const ready = Object.values(checks).every(Boolean);
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks });
+  });
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(options.metrics.registry.contentType).send(await options.metrics.registry.metrics()),
+  );
+  const url = await listen(app, options.listen);
+  return {
+    url,
+    close: async () => {
+      await app.close();
+    },
+  };
+}
+
+async function listen(app: FastifyInstance, { host, port }: HostPort): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    if (systemCode(error) !== 'EADDRINUSE') throw error;
+    throw new CallscribeError(
+      'ADDRESS_IN_USE',
+      `HTTP: another process listens on ${host}:${port}. End it, or set HTTP_LISTEN to another port (0 takes a free one)`,
+      { cause: error },
+    );
+  }
+}

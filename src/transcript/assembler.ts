@@ -1,0 +1,66 @@
+import type { AsrEvent } from '../asr/session.ts';
+import type { CallId, LegId } from '../ids.ts';
+import type { FinalSentence, TranscriptEvent } from './sentence.ts';
+
+export interface AssemblerOptions {
+  readonly callId: CallId;
+  readonly legId: LegId;
+  readonly legNo: number;
+  /** Wall time of the leg's first sample. */
+  readonly startedAt: Date;
+}
+
+/**
+ * Turns a leg's recognition events into numbered sentences on the leg's clock and on the wall clock. The
+ * session's clock and the leg's are the same: both count from the leg's first sample.
+ */
+export class TranscriptAssembler {
+  readonly #options: AssemblerOptions;
+  #sentenceCount = 0;
+
+  constructor(options: AssemblerOptions) {
+    this.#options = options;
+  }
+
+  /** How many final sentences the leg has so far; their numbers are 1 to this. */
+  get sentenceCount(): number {
+    return this.#sentenceCount;
+  }
+
+  /** @returns undefined where the event says nothing that a reader could read, such as a sentence without text */
+  accept(event: AsrEvent): TranscriptEvent | undefined {
+    if (event.kind === 'started' || event.text === '') return undefined;
+    const { callId, legId, legNo } = this.#options;
+    const sentenceNo = this.#sentenceCount + 1;
+    if (event.kind === 'partial') {
+      return {
+        kind: 'partial',
+        sentence: { callId, legId, legNo, sentenceNo, beginMs: event.beginMs, text: event.text },
+      };
+    }
+    this.#sentenceCount = sentenceNo;
+    return { kind: 'final', sentence: this.#toSentence(event, sentenceNo) };
+  }
+
+  #toSentence(event: Extract<AsrEvent, { kind: 'final' }>, sentenceNo: number): FinalSentence {
+    const { startedAt, ...leg } = this.#options;
+    return {
+      ...leg,
+      sentenceNo,
+      beginMs: event.beginMs,
+      endMs: event.endMs,
+      beginAt: new Date(startedAt.getTime() + event.beginMs),
+      endAt: new Date(startedAt.getTime() + event.endMs),
+      text: event.text,
+      words: event.words.map((word) => ({
+        text: word.text,
+        begin_ms: word.beginMs,
+        end_ms: word.endMs,
+        punctuation: word.punctuation,
+      })),
+      emoTag: event.emotion?.tag,
+      emoConfidence: event.emotion?.confidence,
+      asrTaskId: event.taskId,
+    };
+  }
+}
