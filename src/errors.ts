@@ -8,6 +8,7 @@ export const ERROR_CODES = {
   ADDRESS_IN_USE: 'another process listens on the address',
   DATABASE_UNREACHABLE: 'Postgres does not answer, refuses the login or is not the expected database',
   DATABASE_REJECTED: 'Postgres refused a statement for a reason that a retry will not change',
+  DATABASE_EMBEDDED_FAILED: 'the embedded Postgres could not be set up or started',
   MIGRATION_FAILED: 'the schema could not be brought to the newest version',
   QUEUE_UNREACHABLE: 'the queue backend does not answer',
   QUEUE_BACKLOG_FULL: 'more jobs wait for the queue than the stated bound',
@@ -21,6 +22,7 @@ export const ERROR_CODES = {
   SIP_MALFORMED: 'a SIP message, multipart body or session description cannot be read',
   SIP_NO_COMMON_CODEC: 'no audio line of the offer has a codec that we take',
   SIP_REFUSED: 'the peer answered a request with a final error',
+  SIP_NO_ANSWER: 'the peer did not answer a request in time, or cannot be reached',
   METADATA_MALFORMED: 'the recording metadata cannot be read',
 
   // media
