@@ -1,4 +1,7 @@
 import type { CallId, LegId } from '../ids.ts';
+import type { CallDirection, CallIdentifier } from '../sip/invite.ts';
+import type { DialogEnd } from '../sip/listener.ts';
+import type { LegRole, PartyMapping } from '../sip/parties.ts';
 
 /**
  * A call as it stands, whole: every job about a call carries all of it with a growing `revision`, so that jobs
@@ -25,20 +28,7 @@ export interface CallRecord {
   readonly legs: readonly LegRecord[];
 }
 
-export type CallDirection = 'inbound' | 'outbound' | 'unknown';
-
-/** How parties were matched to legs, strongest evidence first; `none` where nothing told. */
-export type PartyMapping = 'metadata' | 'receiver' | 'positional' | 'none';
-
-export type EndReason = 'bye' | 'cancelled' | 'refused' | 'drained' | 'ack_timeout' | 'edge_lost' | 'failed';
-
-/** An id by which a CRM may know the call: `sip-call-id`, `ucid`, `siprec-session-id`, `x-…` header names. */
-export interface CallIdentifier {
-  readonly kind: string;
-  readonly value: string;
-}
-
-export type LegRole = 'agent' | 'customer' | 'mixed' | 'unknown';
+export type EndReason = DialogEnd | 'cancelled' | 'refused' | 'drained' | 'edge_lost' | 'failed';
 
 export interface LegRecord {
   readonly id: LegId;

@@ -1,8 +1,15 @@
-import type { CallDirection, CallIdentifier } from '../call/record.ts';
 import { CallscribeError } from '../errors.ts';
 import { baseType, type BodyPart, splitBody } from './multipart.ts';
 import { readMetadata, type RecordingMetadata } from './rs-metadata.ts';
 import { readOffer, type SdpOffer } from './sdp.ts';
+
+export type CallDirection = 'inbound' | 'outbound' | 'unknown';
+
+/** An id by which a CRM may know the call: `sip-call-id`, `ucid`, `siprec-session-id`, … */
+export interface CallIdentifier {
+  readonly kind: string;
+  readonly value: string;
+}
 
 /** The parts of a request that the intake reads, whatever library delivered it. */
 export interface RequestText {

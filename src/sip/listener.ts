@@ -1,6 +1,5 @@
 import Srf from 'drachtio-srf';
 
-import type { EndReason } from '../call/record.ts';
 import { CallscribeError, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import {
@@ -24,6 +23,9 @@ export interface InviteRequest {
   readonly peerAddress: string;
 }
 
+/** Who ended the dialog: the peer, or the edge because the ACK never came. */
+export type DialogEnd = 'bye' | 'ack_timeout';
+
 /** What the listener drives: one call, as the dialog sees it. */
 export interface DialogUser {
   /** Our session description, to be sent in the 200. */
@@ -36,7 +38,7 @@ export interface DialogUser {
   reoffered(offer: SdpOffer, content: RequestContent): Promise<string>;
   /** A request without an offer, which may carry metadata. */
   informed(method: string, content: RequestContent): void;
-  ended(reason: EndReason): void;
+  ended(reason: DialogEnd): void;
 }
 
 export type InviteOutcome =
@@ -344,7 +346,7 @@ async function hangUp(dialog: Srf.Dialog): Promise<void> {
 }
 
 /** The edge ends a dialog itself when the ACK never came, and says so in a Reason header (RFC 3326). */
-function endReasonOf(bye: Srf.SrfRequest): EndReason {
+function endReasonOf(bye: Srf.SrfRequest): DialogEnd {
   const unacknowledged = /ACK timeout/i.test(bye.has('reason') ? bye.get('reason') : '');
   return unacknowledged ? 'ack_timeout' : 'bye';
 }

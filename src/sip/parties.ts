@@ -1,5 +1,10 @@
-import type { LegRole, PartyMapping } from '../call/record.ts';
 import type { Participant, RecordingMetadata } from './rs-metadata.ts';
+
+/** `mixed` and `unknown` are honest answers, not faults. */
+export type LegRole = 'agent' | 'customer' | 'mixed' | 'unknown';
+
+/** How parties were matched to lines, strongest evidence first; `none` where nothing told. */
+export type PartyMapping = 'metadata' | 'receiver' | 'positional' | 'none';
 
 /** Who speaks on one line. */
 export interface Party {

@@ -96,7 +96,7 @@ function isReadable(media: Partial<SessionDescription['media'][number]>): boolea
 }
 
 function readLine(session: SessionDescription, media: SessionDescription['media'][number]): OfferedLine {
-  const formats = media.payloads ?? '';
+  const formats = toText(media.payloads);
   const offered = formats
     .split(/\s+/)
     .filter((format) => /^\d{1,3}$/.test(format))
@@ -127,7 +127,7 @@ function readLine(session: SessionDescription, media: SessionDescription['media'
         ? undefined
         : {
             payloadType: eventPayloadType,
-            events: media.fmtp.find(({ payload }) => payload === eventPayloadType)?.config ?? '0-15',
+            events: toText(media.fmtp.find(({ payload }) => payload === eventPayloadType)?.config) || '0-15',
           },
     comfortNoise: offered.find(
       (payloadType) =>
@@ -138,10 +138,14 @@ function readLine(session: SessionDescription, media: SessionDescription['media'
   };
 }
 
-/** The parser hands numeric labels over as numbers; a label is a token (RFC 4574 §4). */
+/** A label is a token (RFC 4574 §4); the parser's types do not know it. */
 function readLabel(media: object): string | undefined {
-  if (!('label' in media)) return undefined;
-  return typeof media.label === 'string' || typeof media.label === 'number' ? String(media.label) : undefined;
+  return 'label' in media ? toText(media.label) || undefined : undefined;
+}
+
+/** The parser hands over as a number whatever looks like one: labels, formats, configurations. */
+function toText(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
 function readDirection(value: unknown): Direction {

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+
+import { ConfigError, loadConfig, MAINLAND_WS_URL, unusedSettings } from '../src/config.ts';
+
+function faultsOf(env: Record<string, string>): readonly { name: string; found: string; allowed: string }[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe('loadConfig', () => {
+  it('has a default for everything, so that an empty environment runs embedded', () => {
+    expect(loadConfig({})).toMatchObject({
+      dashscope: { apiKey: undefined, wsUrl: undefined },
+      asr: { model: 'paraformer-realtime-8k-v2' },
+      databaseUrl: undefined,
+      redisUrl: undefined,
+      drachtio: undefined,
+      rtp: { portMin: 20_000, portMax: 29_999 },
+      http: { host: '127.0.0.1', port: 8080 },
+      maxLegs: 1000,
+      logLevel: 'info',
+    });
+  });
+
+  it('takes the mainland address with a key, and the given address before that', () => {
+    expect(loadConfig({ DASHSCOPE_API_KEY: 'sk-1' }).dashscope.wsUrl).toBe(MAINLAND_WS_URL);
+    expect(
+      loadConfig({ DASHSCOPE_API_KEY: 'sk-1', DASHSCOPE_WS_URL: 'ws://127.0.0.1:1/x' }).dashscope.wsUrl,
+    ).toBe('ws://127.0.0.1:1/x');
+  });
+
+  it('reads addresses of both families and takes 0 as a value', () => {
+    const config = loadConfig({
+      SIP_LISTEN: 'udp:127.0.0.1:0, tcp:[::1]:5062',
+      HTTP_LISTEN: '[::]:0',
+      DRAIN_SECONDS: '0',
+    });
+    expect(config.sip.listen).toEqual([
+      { protocol: 'udp', host: '127.0.0.1', port: 0 },
+      { protocol: 'tcp', host: '::1', port: 5062 },
+    ]);
+    expect(config.http).toEqual({ host: '::', port: 0 });
+    expect(config.drainTimeoutMs).toBe(0);
+  });
+
+  it('is frozen to the last level', () => {
+    const config = loadConfig({});
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.sip.listen[0])).toBe(true);
+  });
+
+  it('lists all faults at once with name, what was found and what is allowed', () => {
+    const faults = faultsOf({
+      SIP_LISTEN: 'udp:nowhere',
+      RTP_PORTS: '30000-20000',
+      MAX_LEGS: '-1',
+      SIP_ALLOW: '10.0.0.0/33',
+      HTTP_LISTEN: '8080',
+      DATABASE_URL: 'mysql://x',
+      LOG_LEVEL: 'loud',
+      DRACHTIO_HOST: 'sbc',
+    });
+    expect(faults.map((fault) => fault.name).sort()).toEqual([
+      'DATABASE_URL',
+      'DRACHTIO_SECRET',
+      'HTTP_LISTEN',
+      'LOG_LEVEL',
+      'MAX_LEGS',
+      'RTP_PORTS',
+      'SIP_ALLOW',
+      'SIP_LISTEN',
+    ]);
+    expect(faults.find((fault) => fault.name === 'MAX_LEGS')).toEqual({
+      name: 'MAX_LEGS',
+      found: '"-1"',
+      allowed: 'a whole number from 1 to 100000',
+    });
+  });
+
+  it('shows no secret, not even a wrong one', () => {
+    const [fault] = faultsOf({ REDIS_URL: 'http://user:hunter2@host' });
+    expect(fault?.found).toBe('[secret], 24 characters');
+  });
+
+  it.each(['x', '70000', '1.5', '', '0x10', '-0'])('takes no port %j', (port) => {
+    expect(faultsOf({ HTTP_LISTEN: `127.0.0.1:${port}` })).toHaveLength(1);
+  });
+
+  it('names settings that are set but not acted upon yet', () => {
+    expect(unusedSettings({ ROUTES_FILE: 'r.yaml', LOG_LEVEL: 'info', API_TOKENS: ' ' })).toEqual([
+      'ROUTES_FILE',
+    ]);
+  });
+});

@@ -1,0 +1,152 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { CallscribeError } from '../../src/errors.ts';
+import { answerDirection, isAcceptable, readOffer, writeAnswer } from '../../src/sip/sdp.ts';
+
+const SESSION = { sessionId: '7', version: 1, address: '192.0.2.1' };
+
+function offer(...media: string[]): string {
+  return ['v=0', 'o=- 1 1 IN IP4 198.51.100.7', 's=-', 'c=IN IP4 198.51.100.7', 't=0 0', ...media, ''].join(
+    '\r\n',
+  );
+}
+
+const SIPREC = offer(
+  'm=audio 4000 RTP/AVP 8 0 101 13',
+  'a=rtpmap:101 telephone-event/8000',
+  'a=fmtp:101 0-16',
+  'a=label:1',
+  'a=sendonly',
+  'm=video 4004 RTP/AVP 96',
+  'a=rtpmap:96 H264/90000',
+  'm=audio 4002 RTP/AVP 0',
+  'a=label:b_leg',
+  'a=sendonly',
+  'a=rtcp-mux',
+);
+
+describe('readOffer', () => {
+  it('reads payload types in the order of preference, events, comfort noise and labels', () => {
+    const [first, second, third] = readOffer(SIPREC).lines;
+    expect(first).toMatchObject({
+      media: 'audio',
+      port: 4000,
+      direction: 'sendonly',
+      label: '1',
+      g711: [
+        { payloadType: 8, law: 'PCMA' },
+        { payloadType: 0, law: 'PCMU' },
+      ],
+      telephoneEvent: { payloadType: 101, events: '0-16' },
+      comfortNoise: 13,
+      address: '198.51.100.7',
+    });
+    expect(second?.media).toBe('video');
+    expect(third).toMatchObject({ label: 'b_leg', rtcpMux: true });
+  });
+
+  it('knows dynamic payload types by their rtpmap and static ones that an rtpmap gave away', () => {
+    const [line] = readOffer(
+      offer('m=audio 4000 RTP/AVP 100 0', 'a=rtpmap:100 pcma/8000/1', 'a=rtpmap:0 opus/48000/2'),
+    ).lines;
+    expect(line?.g711).toEqual([{ payloadType: 100, law: 'PCMA' }]);
+  });
+
+  it('takes the session direction where the line has none, and sendrecv where neither has', () => {
+    const withSession = `v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nt=0 0\r\na=inactive\r\nm=audio 1 RTP/AVP 0\r\n`;
+    expect(readOffer(withSession).lines[0]?.direction).toBe('inactive');
+    expect(readOffer(offer('m=audio 1 RTP/AVP 0')).lines[0]?.direction).toBe('sendrecv');
+  });
+
+  it.each([
+    '',
+    'garbage',
+    'v=0\r\n',
+    'm=audio\r\n',
+    'v=0\r\nm=audio x RTP/AVP 0\r\n',
+    'm=audio 1 RTP/AVP 0\r\n'.repeat(5000),
+  ])('refuses what is no offer (%#)', (text) => {
+    expect(() => readOffer(text)).toThrow(CallscribeError);
+  });
+
+  it('never fails in another way, whatever comes', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.oneof(fc.string(), fc.constantFrom('m=audio 1 RTP/AVP 0', 'a=rtpmap:', 'a=label:x', 'c=IN IP4')),
+        ),
+        (lines) => {
+          try {
+            const { lines: read } = readOffer(lines.join('\r\n'));
+            writeAnswer({ lines: read }, [], SESSION);
+          } catch (error) {
+            expect(error).toBeInstanceOf(CallscribeError);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('writeAnswer', () => {
+  const lines = readOffer(SIPREC);
+  const answer = writeAnswer(
+    lines,
+    [
+      { kind: 'accept', rtpPort: 20_000, rtcpPort: 20_001 },
+      { kind: 'refuse' },
+      { kind: 'accept', rtpPort: 20_002, rtcpPort: 20_003 },
+    ],
+    SESSION,
+  );
+
+  it('answers each m-line at its place, refused ones with port 0 and their own words (RFC 3264 §6)', () => {
+    expect(answer.match(/^m=.*$/gm)).toEqual([
+      'm=audio 20000 RTP/AVP 8 101 13',
+      'm=video 0 RTP/AVP 96',
+      'm=audio 20002 RTP/AVP 0',
+    ]);
+  });
+
+  it('echoes labels and receives only', () => {
+    expect(answer.match(/^a=label:.*$/gm)).toEqual(['a=label:1', 'a=label:b_leg']);
+    expect(answer.match(/^a=recvonly$/gm)).toHaveLength(2);
+    expect(answer).not.toMatch(/a=send/);
+  });
+
+  it('offers rtcp-mux only where it was offered (RFC 5761 §5.1.1), else names the RTCP port', () => {
+    const [, first = '', , third = ''] = answer.split(/^m=/m);
+    expect(first).toContain('a=rtcp:20001');
+    expect(first).not.toContain('rtcp-mux');
+    expect(third).toContain('a=rtcp-mux');
+  });
+
+  it('names the peer-facing address, IPv6 as such', () => {
+    expect(answer).toContain('c=IN IP4 192.0.2.1');
+    expect(writeAnswer(lines, [], { ...SESSION, address: '2001:db8::1' })).toContain('c=IN IP6 2001:db8::1');
+  });
+
+  it.each([
+    ['sendonly', 'recvonly'],
+    ['sendrecv', 'recvonly'],
+    ['recvonly', 'inactive'],
+    ['inactive', 'inactive'],
+  ] as const)('answers %s with %s', (offered, expected) => {
+    expect(answerDirection(offered)).toBe(expected);
+  });
+});
+
+describe('isAcceptable', () => {
+  it.each([
+    ['m=audio 4000 RTP/AVP 0', true],
+    ['m=audio 4000 RTP/AVPF 8', true],
+    ['m=audio 0 RTP/AVP 0', false],
+    ['m=audio 4000 RTP/AVP 18', false],
+    ['m=audio 4000 RTP/SAVP 0', false],
+    ['m=video 4000 RTP/AVP 0', false],
+  ])('%s: %s', (line, expected) => {
+    const [read] = readOffer(offer(line)).lines;
+    expect(read !== undefined && isAcceptable(read, 0)).toBe(expected);
+  });
+});
