@@ -1,0 +1,50 @@
+import { parse, type SessionDescription } from 'sdp-transform';
+
+import { CallscribeError } from '../errors.ts';
+
+/** What the answer says to one of our audio lines, in the order of the offer. */
+export type AnsweredLine =
+  | {
+      readonly kind: 'accepted';
+      readonly address: string;
+      readonly port: number;
+      /** Ours, echoed; undefined where the peer dropped it. */
+      readonly label: string | undefined;
+      readonly direction: string;
+    }
+  | { readonly kind: 'refused' };
+
+/**
+ * Reads an answer to `offeredLines` audio lines.
+ *
+ * @throws {CallscribeError} SIP_MALFORMED when it is none, has another number of lines (RFC 3264 §6), or an
+ *   accepted line has no address
+ */
+export function readAnswer(sdp: string, offeredLines: number): AnsweredLine[] {
+  const session: SessionDescription = parse(sdp);
+  if (session.media.length !== offeredLines) {
+    throw new CallscribeError(
+      'SIP_MALFORMED',
+      `the answer has ${session.media.length} media lines, expected ${offeredLines} (RFC 3264 §6)`,
+    );
+  }
+  return session.media.map((media, index): AnsweredLine => {
+    // The library leaves out what it can't read, whatever its types say.
+    const port: unknown = media.port;
+    if (port === 0) return { kind: 'refused' };
+    const address = media.connection?.ip ?? session.connection?.ip;
+    if (typeof port !== 'number' || address === undefined) {
+      throw new CallscribeError(
+        'SIP_MALFORMED',
+        `media line ${index + 1} of the answer has no address or port`,
+      );
+    }
+    return {
+      kind: 'accepted',
+      address,
+      port,
+      label: media.label,
+      direction: media.direction ?? 'sendrecv',
+    };
+  });
+}

@@ -1,0 +1,50 @@
+import type { G711Codec } from './g711.ts';
+
+export type CallMode = 'plain' | 'two-legs' | 'siprec';
+
+/** What became of one call. JSON, for whoever compares it with what the other side stored. */
+export interface CallReport {
+  /** SIP Call-ID. */
+  readonly callId: string;
+  readonly mode: CallMode;
+  readonly outcome: CallOutcome;
+  /** In the order of the offer's audio lines. */
+  readonly legs: readonly LegReport[];
+}
+
+export type CallOutcome =
+  /** All audio was sent and the call hung up by us. */
+  | { readonly kind: 'completed' }
+  | { readonly kind: 'refused'; readonly status: number; readonly message: string }
+  /** The peer hung up while audio was left. */
+  | { readonly kind: 'ended-by-peer' }
+  /** Stopped by whoever placed it. */
+  | { readonly kind: 'aborted' }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string };
+
+export type LegReport =
+  /** The answer has port 0 for it. */
+  | { readonly kind: 'refused'; readonly label: string; readonly codec: G711Codec }
+  /** The call ended before any audio. */
+  | { readonly kind: 'unsent'; readonly label: string; readonly codec: G711Codec }
+  | SentLeg;
+
+/** Counts of packets. `packets` = `packetsSent` + `lost` - `duplicated`, once all late ones have left. */
+export interface SentLeg {
+  readonly kind: 'sent';
+  readonly label: string;
+  readonly codec: G711Codec;
+  readonly ssrc: number;
+  /** Packet times that have passed: what a perfect line would have carried. */
+  readonly packets: number;
+  /** Packets that left, each copy counted. */
+  readonly packetsSent: number;
+  readonly lost: number;
+  readonly reordered: number;
+  readonly duplicated: number;
+  /** Packets that the system did not take. */
+  readonly sendFailures: number;
+  readonly rtcpReceived: number;
+  /** Wall time of the leg's first packet, milliseconds since 1970. */
+  readonly firstPacketAtMs: number | undefined;
+}
