@@ -28,7 +28,7 @@ export interface CallRecord {
   readonly legs: readonly LegRecord[];
 }
 
-export type EndReason = DialogEnd | 'cancelled' | 'refused' | 'drained' | 'edge_lost' | 'failed';
+export type EndReason = DialogEnd | 'drained';
 
 export interface LegRecord {
   readonly id: LegId;
