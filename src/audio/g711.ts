@@ -1,0 +1,36 @@
+import alawmulaw from 'alawmulaw';
+
+import type { G711Law } from '../rtp/payload-map.ts';
+
+// `alawmulaw` is a CommonJS bundle: Node shows its names on the default export only.
+const codecs = { PCMU: alawmulaw.mulaw, PCMA: alawmulaw.alaw } as const;
+
+/** The sample of every code, ITU-T G.711 tables 1a to 2b; filled once, so that decoding is one look-up a sample. */
+const samplesOf: Readonly<Record<G711Law, Int16Array>> = {
+  PCMU: Int16Array.from({ length: 256 }, (_, code) => codecs.PCMU.decodeSample(code)),
+  PCMA: Int16Array.from({ length: 256 }, (_, code) => codecs.PCMA.decodeSample(code)),
+};
+
+/** Decodes `codes[begin, end)` into `target` from `targetAt` on; the room must suffice. */
+export function decodeG711Into(
+  law: G711Law,
+  codes: Uint8Array,
+  begin: number,
+  end: number,
+  target: Int16Array,
+  targetAt: number,
+): void {
+  const samples = samplesOf[law];
+  for (let from = begin, to = targetAt; from < end; from++, to++) target[to] = samples[codes[from]!]!;
+}
+
+export function decodeG711(law: G711Law, codes: Uint8Array): Int16Array {
+  const target = new Int16Array(codes.length);
+  decodeG711Into(law, codes, 0, codes.length, target, 0);
+  return target;
+}
+
+/** One code a sample. */
+export function encodeG711(law: G711Law, samples: Int16Array): Uint8Array {
+  return codecs[law].encode(samples);
+}

@@ -1,0 +1,40 @@
+import { RtcpPacketConverter, RtcpRrPacket, RtcpSrPacket } from 'werift-rtp';
+
+/** RFC 3550 §6.4: the two reports are what we read; other packets of a compound are only checked for length. */
+export type RtcpReport = RtcpSrPacket | RtcpRrPacket;
+
+const HEADER_BYTES = 4;
+
+/**
+ * Reads one compound RTCP datagram; undefined when it is malformed. Never throws.
+ *
+ *      0                   1                   2                   3
+ *      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ *     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *     |V=2|P|   RC    |      PT       |  length in words less one     |  and so on, to the datagram's end
+ *     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *
+ * The lengths are checked here (RFC 3550 §A.2) and each report is handed to `werift-rtp` alone, because its
+ * converter lets a packet read beyond its own length, throws at a cut header, and drops in silence a report that
+ * it cannot read.
+ */
+export function parseRtcp(datagram: Buffer): readonly RtcpReport[] | undefined {
+  const reports: RtcpReport[] = [];
+  let begin = 0;
+  do {
+    if (begin + HEADER_BYTES > datagram.length) return undefined;
+    if (datagram[begin]! >> 6 !== 2) return undefined;
+    const end = begin + HEADER_BYTES + 4 * datagram.readUInt16BE(begin + 2);
+    if (end > datagram.length) return undefined;
+
+    const packetType = datagram[begin + 1]!;
+    if (packetType < 192 || packetType > 223) return undefined;
+    if (packetType === RtcpSrPacket.type || packetType === RtcpRrPacket.type) {
+      const [report] = RtcpPacketConverter.deSerialize(datagram.subarray(begin, end));
+      if (!(report instanceof RtcpSrPacket) && !(report instanceof RtcpRrPacket)) return undefined;
+      reports.push(report);
+    }
+    begin = end;
+  } while (begin < datagram.length);
+  return reports;
+}
