@@ -1,21 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { AsrSession, OpenAsrSession } from '../asr/session.ts';
+import { LegAudio } from '../audio/leg-audio.ts';
 import type { Clock } from '../clock.ts';
 import { CallscribeError, toError } from '../errors.ts';
 import { type CallId, type LegId, newLegId } from '../ids.ts';
 import type { LiveHub } from '../live/hub.ts';
 import type { Logger } from '../log.ts';
-import type { LegReceiver, OpenLegReceiver } from '../rtp/receiver.ts';
+import type { G711Law } from '../rtp/payload-map.ts';
+import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
 import type { Party } from '../sip/parties.ts';
-import type { G711Law, OfferedLine } from '../sip/sdp.ts';
+import type { OfferedLine } from '../sip/sdp.ts';
 import { TranscriptAssembler } from '../transcript/assembler.ts';
 import type { Publisher } from './publisher.ts';
 import type { LegRecord } from './record.ts';
 
+/** Binds a leg's ports; a root fills in the port pool and the clocks. */
+export type OpenReceiver = (
+  options: Omit<LegReceiverOptions, 'ports' | 'ticker' | 'clock'>,
+) => Promise<LegReceiver>;
+
 /** What every leg of the process shares. */
 export interface LegServices {
-  readonly openReceiver: OpenLegReceiver;
+  readonly openReceiver: OpenReceiver;
   readonly openAsr: OpenAsrSession;
   readonly publisher: Publisher;
   readonly live: LiveHub;
@@ -48,6 +55,9 @@ export class Leg {
   readonly #services: LegServices;
   readonly #options: LegOptions;
   readonly #law: G711Law;
+  readonly #audio = new LegAudio((pcm) => {
+    this.#push(pcm);
+  });
   #receiver!: LegReceiver;
   #party: Party = { role: 'unknown', name: undefined, uri: undefined };
   #startedAt: Date | undefined;
@@ -85,9 +95,10 @@ export class Leg {
       onStarted: (at) => {
         leg.#start(at);
       },
-      onChunk: (pcm) => {
-        leg.#push(pcm);
+      onFault: (error) => {
+        leg.#mediaFailed(error);
       },
+      sink: leg.#audio,
     });
     return leg;
   }
@@ -159,6 +170,11 @@ export class Leg {
     this.#session = this.#services.openAsr({ model, vocabularyId });
     this.#transcribed = this.#transcribe(this.#session, this.#assembler);
     onChange();
+  }
+
+  #mediaFailed(error: Error): void {
+    this.#services.logger.error({ err: error, callId: this.#options.callId, legId: this.id }, 'media failed');
+    this.#options.onEvent('media_failed', {});
   }
 
   #push(pcm: Buffer): void {

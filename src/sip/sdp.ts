@@ -1,9 +1,9 @@
 import { parse, type SessionDescription, write } from 'sdp-transform';
 
 import { CallscribeError, toError } from '../errors.ts';
+import type { G711Law } from '../rtp/payload-map.ts';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
-export type G711Law = 'PCMU' | 'PCMA';
 
 /** One m-line of an offer, as far as a receiver of G.711 needs it. */
 export interface OfferedLine {
