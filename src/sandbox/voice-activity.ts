@@ -14,11 +14,15 @@ const HOLD_RATIO = 2.5;
 /** 30 ms within 40 ms: shorter is a click. */
 const ONSET_FRAMES = 3;
 const ONSET_WINDOW_FRAMES = 4;
-/** The noise floor follows what is quieter within some 30 ms, and what is louder slowly: 3 dB/s, in speech 0.5 dB/s. */
-const FLOOR_FALL = 0.3;
-const FLOOR_RISE_QUIET = 10 ** (3 / 20 / 100);
-const FLOOR_RISE_SPEECH = 10 ** (0.5 / 20 / 100);
-const FLOOR_MIN_RMS = 4;
+/**
+ * The noise floor is the quietest 30 ms of the last 1.5 s (minimum statistics): even fast speech dips that often,
+ * and a steady noise does not stay speech for longer.
+ */
+const FLOOR_SMOOTH_FRAMES = 3;
+const FLOOR_PARTS = 5;
+const FLOOR_PART_FRAMES = 30;
+/** Until the first part of it is measured. */
+const FLOOR_FIRST_RMS = 20;
 /** Speech that paused for so long begins anew, with the onset's threshold and count. */
 const PAUSE_FRAMES = 20;
 
@@ -28,7 +32,7 @@ const PAUSE_FRAMES = 20;
  */
 export class VoiceActivity {
   #frameNo = -1;
-  #floorRms = 20;
+  readonly #floor = new NoiseFloor();
   #loudFrames: number[] = [];
   #speaking = false;
   #quietFrames = 0;
@@ -41,8 +45,7 @@ export class VoiceActivity {
   process(frame: Int16Array): VoiceEvent {
     this.#frameNo += 1;
     const rms = deviation(frame);
-    const floorRms = this.#floorRms;
-    this.#followFloor(rms);
+    const floorRms = this.#floor.follow(rms);
     return this.#speaking ? this.#hold(rms, floorRms) : this.#onset(rms, floorRms);
   }
 
@@ -67,14 +70,31 @@ export class VoiceActivity {
     if (this.#quietFrames >= PAUSE_FRAMES) this.#speaking = false;
     return { kind: 'quiet' };
   }
+}
 
-  #followFloor(rms: number): void {
-    const rise = this.#speaking ? FLOOR_RISE_SPEECH : FLOOR_RISE_QUIET;
-    const next =
-      rms < this.#floorRms
-        ? this.#floorRms + (rms - this.#floorRms) * FLOOR_FALL
-        : Math.min(rms, this.#floorRms * rise);
-    this.#floorRms = Math.max(FLOOR_MIN_RMS, next);
+class NoiseFloor {
+  #recentRms: number[] = [];
+  /** The minimum of each finished part, oldest first. */
+  #partMinima: number[] = [];
+  #partMin = Infinity;
+  #partFrames = 0;
+
+  /** Takes the newest frame; @returns the floor as it was before the frame */
+  follow(rms: number): number {
+    const floor = Math.min(
+      ...this.#partMinima,
+      this.#partMinima.length === 0 ? FLOOR_FIRST_RMS : this.#partMin,
+    );
+    this.#recentRms = [...this.#recentRms.slice(1 - FLOOR_SMOOTH_FRAMES), rms];
+    const smooth = this.#recentRms.reduce((sum, value) => sum + value, 0) / this.#recentRms.length;
+    this.#partMin = Math.min(this.#partMin, smooth);
+    this.#partFrames += 1;
+    if (this.#partFrames === FLOOR_PART_FRAMES) {
+      this.#partMinima = [...this.#partMinima.slice(1 - FLOOR_PARTS), this.#partMin];
+      this.#partMin = Infinity;
+      this.#partFrames = 0;
+    }
+    return floor;
   }
 }
 
