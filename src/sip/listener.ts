@@ -186,6 +186,11 @@ export class SipListener {
     const invite = new IncomingInvite(request, response);
     try {
       const text = toText(request);
+      // RFC 3261 §8.1.1.8: an INVITE MUST have one; without it no dialog can be formed.
+      if (!request.has('contact')) {
+        this.#refuse(invite, 400);
+        return;
+      }
       const content = readContent(text);
       if (content.offer === undefined) {
         this.#refuse(invite, 488);

