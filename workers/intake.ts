@@ -1,0 +1,97 @@
+import { createSocket } from 'node:dgram';
+
+import type { OpenAsrSession } from '../src/asr/session.ts';
+import { isAccepting, type IntakeServices, openCall } from '../src/call/intake.ts';
+import type { Publisher } from '../src/call/publisher.ts';
+import { CallRegistry } from '../src/call/registry.ts';
+import type { Clock } from '../src/clock.ts';
+import type { Config } from '../src/config.ts';
+import type { LiveHub } from '../src/live/hub.ts';
+import type { Logger } from '../src/log.ts';
+import { type Metrics, observe } from '../src/metrics.ts';
+import { LegTicker } from '../src/rtp/leg-ticker.ts';
+import { PortPool } from '../src/rtp/port-pool.ts';
+import { openLegReceiver } from '../src/rtp/receiver.ts';
+import { SipListener } from '../src/sip/listener.ts';
+import { LocalAddressFinder } from '../src/sip/local-address.ts';
+import { PeerFilter } from '../src/sip/peer-filter.ts';
+import type { Role } from './role-type.ts';
+
+export interface IntakeDeps {
+  readonly config: Config;
+  readonly sipServer: { readonly host: string; readonly port: number; readonly secret: string };
+  readonly openAsr: OpenAsrSession;
+  readonly publisher: Publisher;
+  /** Whether the queue takes what calls give; while it does not, new calls are refused. */
+  readonly canPublish: () => boolean;
+  readonly live: LiveHub;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** The intake: SIP in → legs → sentences to the queue and to the live hub. `close()` drains. */
+export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isReady(): boolean }> {
+  const { config, metrics, clock } = deps;
+  const registry = new CallRegistry(config.maxLegs);
+  const ports = new PortPool({
+    address: config.rtp.address ?? (await wildcardAddress()),
+    firstPort: config.rtp.portMin,
+    lastPort: config.rtp.portMax,
+    clock,
+  });
+  const ticker = new LegTicker(clock);
+  const addresses = new LocalAddressFinder();
+  const services: IntakeServices = {
+    ...deps,
+    registry,
+    model: config.asr.model,
+    vocabularyId: config.asr.vocabularyId,
+    openReceiver: (options) => openLegReceiver({ ...options, ports, ticker, clock }),
+    mediaAddressFor: async (peer) => config.rtp.advertisedAddress ?? config.rtp.address ?? addresses.towards(peer),
+  };
+  observe(metrics, 'callscribe_calls', 'calls in progress', () => registry.callCount);
+  observe(metrics, 'callscribe_legs', 'legs in progress', () => registry.legCount);
+  observe(metrics, 'callscribe_rtp_port_pairs_taken', 'media port pairs in use', () => ports.usage.taken);
+
+  const listener = await SipListener.connect({
+    server: deps.sipServer,
+    peers: new PeerFilter(config.sip.allow),
+    onInvite: (request) => openCall(services, request),
+    isAccepting: () => isAccepting(services),
+    onInviteAnswered: (status) => {
+      metrics.invites.inc({ status: String(status) });
+    },
+    onRefusedPeer: () => {
+      metrics.refusedPeers.inc();
+    },
+    onEdgeLost: () => {
+      metrics.edgeLost.inc();
+    },
+    logger: deps.logger,
+  });
+  let closing: Promise<void> | undefined;
+  return {
+    name: 'intake',
+    isReady: () => listener.connected && isAccepting(services),
+    close: () =>
+      (closing ??= registry.drain(config.drainTimeoutMs).then(() => {
+        listener.close();
+      })),
+  };
+}
+
+/** `::` takes IPv4 and IPv6; where the kernel has no IPv6, `0.0.0.0`. */
+function wildcardAddress(): Promise<string> {
+  const socket = createSocket('udp6');
+  return new Promise<string>((resolve) => {
+    socket.once('error', () => {
+      resolve('0.0.0.0');
+    });
+    socket.bind(0, '::', () => {
+      resolve('::');
+    });
+  }).finally(() => {
+    socket.close();
+  });
+}
