@@ -1,7 +1,7 @@
 import { CallscribeError } from '../errors.ts';
+import type { G711Law } from '../rtp/payload-map.ts';
 import { type Caption, encodeCaption } from './caption.ts';
 import { copyCodes, FrameBits, SPAN_MAX_CODES } from './frame.ts';
-import type { G711Law } from './law.ts';
 
 /** A sentence's place in a leg's codes: the first, and the one after the last. */
 export interface CodeSpan {

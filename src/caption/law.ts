@@ -1,8 +1,7 @@
-import alawmulaw from 'alawmulaw';
+import { decodeG711 } from '../audio/g711.ts';
+import type { G711Law } from '../rtp/payload-map.ts';
 
-/** The two laws of ITU-T G.711 by their RTP names (RFC 3551): mu-law and A-law. */
-export const G711_LAWS = ['PCMU', 'PCMA'] as const;
-export type G711Law = (typeof G711_LAWS)[number];
+export const G711_LAWS = ['PCMU', 'PCMA'] as const satisfies readonly G711Law[];
 
 /** What {@link lowBitOfPcm} holds where no code of the law decodes to the value: the audio is not of this law. */
 export const NOT_A_CODE = 2;
@@ -15,12 +14,13 @@ export const NOT_A_CODE = 2;
  * does not know the law finds it out.
  */
 export const lowBitOfPcm: Readonly<Record<G711Law, Uint8Array>> = {
-  PCMU: lowBits((code) => alawmulaw.mulaw.decodeSample(code)),
-  PCMA: lowBits((code) => alawmulaw.alaw.decodeSample(code)),
+  PCMU: lowBits('PCMU'),
+  PCMA: lowBits('PCMA'),
 };
 
-function lowBits(decode: (code: number) => number): Uint8Array {
+function lowBits(law: G711Law): Uint8Array {
+  const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
   const table = new Uint8Array(65_536).fill(NOT_A_CODE);
-  for (let code = 0; code < 256; code += 1) table[decode(code) & 0xffff] = code & 1;
+  for (const [code, sample] of decodeG711(law, codes).entries()) table[sample & 0xffff] = code & 1;
   return table;
 }

@@ -1,14 +1,15 @@
 import { crc32 as zlibCrc32 } from 'node:zlib';
 
-import alawmulaw from 'alawmulaw';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { decodeG711 } from '../../src/audio/g711.ts';
 import type { Caption } from '../../src/caption/caption.ts';
 import { crc32 } from '../../src/caption/crc32.ts';
 import { embedCaption } from '../../src/caption/embed.ts';
-import { G711_LAWS, type G711Law } from '../../src/caption/law.ts';
+import { G711_LAWS } from '../../src/caption/law.ts';
 import { type CaptionEvent, CaptionReader } from '../../src/caption/reader.ts';
+import type { G711Law } from '../../src/rtp/payload-map.ts';
 
 const greeting: Caption = {
   text: '您好，请问有什么可以帮您？',
@@ -18,9 +19,6 @@ const greeting: Caption = {
     { text: '有什么可以帮您', punctuation: '？', beginMs: 980, endMs: 1990 },
   ],
 };
-
-const decode = (law: G711Law, codes: Uint8Array): Int16Array =>
-  law === 'PCMU' ? alawmulaw.mulaw.decode(codes) : alawmulaw.alaw.decode(codes);
 
 function read(pcm: Int16Array, chunkSamples = pcm.length): CaptionEvent[] {
   const reader = new CaptionReader();
@@ -59,7 +57,7 @@ describe('a caption in G.711 codes', () => {
     const codes = noise(40_000, 7);
     embedCaption(codes, law, { beginCode: 8_000, endCode: 24_000 }, greeting);
 
-    expect(read(decode(law, codes))).toEqual([
+    expect(read(decodeG711(law, codes))).toEqual([
       { kind: 'sync', atCode: 8_000 },
       { kind: 'caption', beginCode: 8_000, endCode: 24_000, caption: greeting },
       { kind: 'end', endCode: 24_000, damaged: false },
@@ -77,7 +75,7 @@ describe('a caption in G.711 codes', () => {
         (caption, law, seed, chunkSamples, beginCode) => {
           const codes = noise(24_000, seed);
           embedCaption(codes, law, { beginCode, endCode: beginCode + 22_000 }, caption);
-          const events = read(decode(law, codes), chunkSamples);
+          const events = read(decodeG711(law, codes), chunkSamples);
           expect(events.slice(1)).toEqual([
             { kind: 'caption', beginCode, endCode: beginCode + 22_000, caption },
             { kind: 'end', endCode: beginCode + 22_000, damaged: false },
@@ -101,7 +99,7 @@ describe('a caption in G.711 codes', () => {
   it('is read in silence, where mu-law has two codes for zero', () => {
     const codes = Uint8Array.from({ length: 20_000 }, (_, index) => (index % 2 === 0 ? 0xff : 0x7f));
     embedCaption(codes, 'PCMU', { beginCode: 0, endCode: 20_000 }, greeting);
-    expect(read(decode('PCMU', codes)).at(-1)).toEqual({ kind: 'end', endCode: 20_000, damaged: false });
+    expect(read(decodeG711('PCMU', codes)).at(-1)).toEqual({ kind: 'end', endCode: 20_000, damaged: false });
   });
 
   it('follows another without a gap', () => {
@@ -109,7 +107,7 @@ describe('a caption in G.711 codes', () => {
     const second: Caption = { text: '好的。', words: [] };
     embedCaption(codes, 'PCMA', { beginCode: 0, endCode: 16_001 }, greeting);
     embedCaption(codes, 'PCMA', { beginCode: 16_001, endCode: 30_000 }, second);
-    const captions = read(decode('PCMA', codes)).filter((event) => event.kind !== 'sync');
+    const captions = read(decodeG711('PCMA', codes)).filter((event) => event.kind !== 'sync');
     expect(captions).toEqual([
       { kind: 'caption', beginCode: 0, endCode: 16_001, caption: greeting },
       { kind: 'end', endCode: 16_001, damaged: false },
@@ -167,7 +165,7 @@ describe('a caption that was hit', () => {
   it('is never called whole and never wrong, wherever one packet is filled with silence', () => {
     for (const law of G711_LAWS) {
       for (let packet = 25; packet < 175; packet += 1) {
-        const pcm = decode(law, captioned(law));
+        const pcm = decodeG711(law, captioned(law));
         pcm.fill(0, packet * PACKET, (packet + 1) * PACKET);
         const { texts, whole, noticed } = verdict(read(pcm));
         expect({ packet, law, whole, noticed }).toEqual({ packet, law, whole: 0, noticed: true });
@@ -177,7 +175,7 @@ describe('a caption that was hit', () => {
   });
 
   it('stays whole when only its surroundings are hit', () => {
-    const pcm = decode('PCMA', captioned('PCMA'));
+    const pcm = decodeG711('PCMA', captioned('PCMA'));
     pcm.fill(0, 0, 4_000);
     pcm.fill(0, 28_000);
     expect(verdict(read(pcm))).toEqual({ texts: [greeting.text], whole: 1, noticed: false });
@@ -188,7 +186,7 @@ describe('a caption that was hit', () => {
       fc.property(anyLaw, fc.integer({ min: 4_000, max: 27_999 }), (law, at) => {
         const codes = captioned(law);
         codes[at]! ^= 1;
-        const { texts, whole, noticed } = verdict(read(decode(law, codes)));
+        const { texts, whole, noticed } = verdict(read(decodeG711(law, codes)));
         expect({ texts, whole, noticed }).toEqual({ texts: [greeting.text], whole: 0, noticed: true });
       }),
       { numRuns: 60 },
@@ -203,23 +201,23 @@ describe('a caption that was hit', () => {
     ['the last', (pcm: Int16Array) => pcm.fill(0, 27_840, 28_000)],
   ])('is noticed when a packet is %s', (_case, hit) => {
     for (const law of G711_LAWS) {
-      const { texts, whole, noticed } = verdict(read(hit(decode(law, captioned(law)))));
+      const { texts, whole, noticed } = verdict(read(hit(decodeG711(law, captioned(law)))));
       expect({ texts, whole, noticed }).toEqual({ texts: [greeting.text], whole: 0, noticed: true });
     }
   });
 
   it('finds the end again after a packet was cut out', () => {
-    const events = read(splice(decode('PCMA', captioned('PCMA')), 12_000, PACKET, 0));
+    const events = read(splice(decodeG711('PCMA', captioned('PCMA')), 12_000, PACKET, 0));
     expect(events.at(-1)).toEqual({ kind: 'end', endCode: 28_000 - PACKET, damaged: true });
   });
 
   it('keeps what was read, and says so, when the call ends inside the sentence', () => {
-    const events = read(decode('PCMU', captioned('PCMU')).subarray(0, 20_000));
+    const events = read(decodeG711('PCMU', captioned('PCMU')).subarray(0, 20_000));
     expect(events.at(-1)).toEqual({ kind: 'end', endCode: 20_000, damaged: true });
   });
 
   it('says unreadable when the call ends before one copy was whole', () => {
-    const events = read(decode('PCMU', captioned('PCMU')).subarray(0, 4_500));
+    const events = read(decodeG711('PCMU', captioned('PCMU')).subarray(0, 4_500));
     expect(events).toEqual([
       { kind: 'sync', atCode: 4_000 },
       { kind: 'unreadable', atCode: 4_000 },
@@ -227,7 +225,7 @@ describe('a caption that was hit', () => {
   });
 
   it('is not mixed with the caption of another call that breaks in', () => {
-    const pcm = decode('PCMA', captioned('PCMA'));
+    const pcm = decodeG711('PCMA', captioned('PCMA'));
     const otherCodes = noise(36_000, 9);
     embedCaption(
       otherCodes,
@@ -235,7 +233,7 @@ describe('a caption that was hit', () => {
       { beginCode: 4_000, endCode: 28_000 },
       { text: '别人的话。', words: [] },
     );
-    pcm.set(decode('PCMA', otherCodes).subarray(16_000), 16_000);
+    pcm.set(decodeG711('PCMA', otherCodes).subarray(16_000), 16_000);
     const { texts, whole } = verdict(read(pcm));
     expect(texts).toEqual([greeting.text, '别人的话。']);
     expect(whole).toBe(0);
@@ -249,11 +247,11 @@ describe('a caption that was hit', () => {
         fc.array(fc.integer({ min: 0, max: 224 }), { maxLength: 60 }),
         fc.constantFrom('zeros', 'noise', 'repeat'),
         (law, seed, lost, fill) => {
-          const pcm = decode(law, captioned(law, seed));
+          const pcm = decodeG711(law, captioned(law, seed));
           for (const packet of lost) {
             const at = packet * PACKET;
             if (fill === 'zeros') pcm.fill(0, at, at + PACKET);
-            if (fill === 'noise') pcm.set(decode(law, noise(PACKET, packet + 1)), at);
+            if (fill === 'noise') pcm.set(decodeG711(law, noise(PACKET, packet + 1)), at);
             if (fill === 'repeat' && at > 0) pcm.copyWithin(at, at - PACKET, at);
           }
           const hit = lost.some(
@@ -286,11 +284,11 @@ function swap(pcm: Int16Array, at: number): Int16Array {
 
 describe('audio without a caption', () => {
   it.each([
-    ['silence of mu-law', decode('PCMU', new Uint8Array(80_000).fill(0xff))],
-    ['silence of A-law', decode('PCMA', new Uint8Array(80_000).fill(0xd5))],
+    ['silence of mu-law', decodeG711('PCMU', new Uint8Array(80_000).fill(0xff))],
+    ['silence of A-law', decodeG711('PCMA', new Uint8Array(80_000).fill(0xd5))],
     ['zeros that fill a gap', new Int16Array(80_000)],
-    ['noise of mu-law', decode('PCMU', noise(400_000, 21))],
-    ['noise of A-law', decode('PCMA', noise(400_000, 22))],
+    ['noise of mu-law', decodeG711('PCMU', noise(400_000, 21))],
+    ['noise of A-law', decodeG711('PCMA', noise(400_000, 22))],
     ['PCM that was never G.711', Int16Array.from(noise(80_000, 23), (value) => value * 37 - 4_000)],
     ['a tone', Int16Array.from({ length: 80_000 }, (_, at) => Math.round(9_000 * Math.sin(at / 3)))],
   ])('gives no event: %s', (_case, pcm) => {
