@@ -1,0 +1,20 @@
+import type { CallId } from '../ids.ts';
+import type { Queryable } from './pool.ts';
+import type { StoredSentence } from './stored.ts';
+
+const LOAD_TRANSCRIPT = {
+  name: 'load-transcript',
+  text: `
+select leg_id as "legId", leg_no as "legNo", role, sentence_no as "sentenceNo", begin_ms as "beginMs",
+       end_ms as "endMs", begin_at as "beginAt", end_at as "endAt", text, words, emo_tag as "emoTag",
+       emo_confidence as "emoConfidence", asr_task_id as "asrTaskId", stored_at as "storedAt"
+  from sentences join legs on legs.id = leg_id
+ where sentences.call_id = $1
+ order by begin_at, leg_no, sentence_no`,
+};
+
+/** The call's sentences of all legs, in the order in which they were begun. @throws what `pg` throws */
+export async function loadTranscript(db: Queryable, callId: CallId): Promise<readonly StoredSentence[]> {
+  const result = await db.query<StoredSentence>({ ...LOAD_TRANSCRIPT, values: [callId] });
+  return result.rows;
+}
