@@ -1,0 +1,125 @@
+import { z } from 'zod';
+
+/** What a client asked for, checked. */
+export type ClientRequest =
+  | { readonly kind: 'run-task'; readonly task: TaskRequest }
+  | { readonly kind: 'finish-task'; readonly taskId: string }
+  | { readonly kind: 'refused'; readonly failure: TaskFailure };
+
+export interface TaskRequest {
+  readonly taskId: string;
+  readonly model: string;
+  readonly sampleRateHz: number;
+  readonly sentenceSilenceMs: number;
+  readonly heartbeat: boolean;
+  /** Whether finals carry `emo_tag` and `emo_confidence`. */
+  readonly emotion: boolean;
+}
+
+/** A `task-failed` to be. */
+export interface TaskFailure {
+  /** Empty where the message did not say. */
+  readonly taskId: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** model → what it requires of `sample_rate`; undefined: any. */
+const MODELS: Readonly<Partial<Record<string, { readonly sampleRateHz: number | undefined }>>> = {
+  'paraformer-realtime-v2': { sampleRateHz: undefined },
+  'paraformer-realtime-8k-v2': { sampleRateHz: 8_000 },
+  'paraformer-realtime-v1': { sampleRateHz: 16_000 },
+  'paraformer-realtime-8k-v1': { sampleRateHz: 8_000 },
+};
+const EMOTION_MODEL = 'paraformer-realtime-8k-v2';
+const FORMATS = ['pcm', 'wav', 'mp3', 'opus', 'speex', 'aac', 'amr'];
+/** 32 hex digits (the Python SDK) or the dashed form (the Java SDK). */
+const TASK_ID = /^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$/i;
+/** Sentences cut by meaning end at the latest after so much silence (speech demo FAQ). */
+const SEMANTIC_SILENCE_MS = 2_000;
+const SENTENCE_SILENCE_DEFAULT_MS = 800;
+
+const envelope = z.object({
+  header: z.object({ action: z.string().optional(), task_id: z.string().optional() }),
+  payload: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** Constants of `payload` that stand in every run-task. */
+const CONSTANTS = { task_group: 'audio', task: 'asr', function: 'recognition' } as const;
+
+// Unknown parameters are let through: official clients add `stream` and `pre_task_id`.
+const parameters = z.object({
+  format: z.enum(FORMATS),
+  sample_rate: z.number().int().min(1_000).max(192_000),
+  semantic_punctuation_enabled: z.boolean().default(false),
+  max_sentence_silence: z.number().int().min(200).max(6_000).default(SENTENCE_SILENCE_DEFAULT_MS),
+  heartbeat: z.boolean().default(false),
+  vocabulary_id: z.string().optional(),
+  disfluency_removal_enabled: z.boolean().optional(),
+  multi_threshold_mode_enabled: z.boolean().optional(),
+  punctuation_prediction_enabled: z.boolean().optional(),
+  inverse_text_normalization_enabled: z.boolean().optional(),
+  language_hints: z.array(z.string()).optional(),
+});
+
+/** Reads one text frame of a client. Never throws. */
+export function decodeClientFrame(text: string): ClientRequest {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return refuse('', 'InvalidParameter', 'The message is not JSON! Please follow the protocol!');
+  }
+  const message = envelope.safeParse(json);
+  if (!message.success) return refuse('', 'InvalidParameter', missing('header'));
+  const { header, payload } = message.data;
+  const taskId = header.task_id ?? '';
+  if (!TASK_ID.test(taskId)) return refuse(taskId, 'InvalidParameter', missing('header.task_id'));
+  if (header.action === 'finish-task') return { kind: 'finish-task', taskId };
+  if (header.action === 'run-task') return decodeRunTask(taskId, payload ?? {});
+  return refuse(taskId, 'InvalidParameter', missing('header.action'));
+}
+
+function decodeRunTask(taskId: string, payload: Readonly<Record<string, unknown>>): ClientRequest {
+  for (const [name, value] of Object.entries(CONSTANTS)) {
+    if (payload[name] !== value) return refuse(taskId, 'InvalidParameter', missing(`payload.${name}`));
+  }
+  const { model, input } = payload;
+  if (typeof model !== 'string' || model === '') {
+    return refuse(taskId, 'InvalidParameter', missing('payload.model'));
+  }
+  if (typeof input !== 'object' || input === null) {
+    return refuse(taskId, 'InvalidParameter', 'task can not be null');
+  }
+  const known = MODELS[model];
+  if (known === undefined) return refuse(taskId, 'ModelNotFound', 'Model can not be found.');
+  const asked = parameters.safeParse(payload['parameters']);
+  if (!asked.success) {
+    const name = asked.error.issues[0]?.path.join('.') ?? '';
+    return refuse(taskId, 'InvalidParameter', missing(`payload.parameters${name === '' ? '' : `.${name}`}`));
+  }
+  const value = asked.data;
+  if (known.sampleRateHz !== undefined && known.sampleRateHz !== value.sample_rate) {
+    const text = `sample_rate ${value.sample_rate} is not supported by ${model}`;
+    return refuse(taskId, 'InvalidParameter', text);
+  }
+  if (value.format !== 'pcm') {
+    return refuse(taskId, 'UNSUPPORTED_FORMAT', 'This sandbox takes pcm only for now.');
+  }
+  const semantic = value.semantic_punctuation_enabled;
+  const task: TaskRequest = {
+    taskId,
+    model,
+    sampleRateHz: value.sample_rate,
+    sentenceSilenceMs: semantic ? SEMANTIC_SILENCE_MS : value.max_sentence_silence,
+    heartbeat: value.heartbeat,
+    emotion: model === EMOTION_MODEL && !semantic,
+  };
+  return { kind: 'run-task', task };
+}
+
+const missing = (name: string): string => `Missing required parameter '${name}'! Please follow the protocol!`;
+
+function refuse(taskId: string, code: string, message: string): ClientRequest {
+  return { kind: 'refused', failure: { taskId, code, message } };
+}
