@@ -82,11 +82,15 @@ const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) +(\S+) +SIP\/2\.0$/i;
 /**
  * Reads one whole message: a datagram, or what the stream framer cut out. Only the frame is read (start line, header
  * lines, empty line, Content-Length); what a header means is for its reader. Bytes beyond Content-Length are dropped
- * (RFC 3261 §18.3). A frame with a fault that leaves the headers readable is returned with its `defect`.
+ * (RFC 3261 §18.3); with `body: 'rest'` everything after the headers is the body, whatever Content-Length says.
+ * A frame with a fault that leaves the headers readable is returned with its `defect`.
  *
  * @throws {CallscribeError} `SIP_MALFORMED` where there is nothing that could be answered
  */
-export function parseSipMessage(bytes: Uint8Array): SipMessage {
+export function parseSipMessage(
+  bytes: Uint8Array,
+  options: { readonly body: 'counted' | 'rest' } = { body: 'counted' },
+): SipMessage {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = buffer.indexOf('\r\n\r\n');
   // RFC 3261 §7.5: empty lines before the start line are ignored.
@@ -96,7 +100,8 @@ export function parseSipMessage(bytes: Uint8Array): SipMessage {
   const defects: string[] = end < 0 ? ['no empty line after the headers'] : [];
   const headers = readHeaders(lines, defects);
   const afterHead = end < 0 ? Buffer.alloc(0) : buffer.subarray(end + 4);
-  const length = readContentLength(headers, defects) ?? afterHead.length;
+  const counted = options.body === 'rest' ? undefined : readContentLength(headers, defects);
+  const length = counted ?? afterHead.length;
   if (length > afterHead.length) defects.push(`${afterHead.length} of ${length} body bytes`);
   const body = Buffer.from(afterHead.subarray(0, length));
   return { ...start, headers, body, ...(defects[0] === undefined ? {} : { defect: defects[0] }) };

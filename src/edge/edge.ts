@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+
+import { type Clock, systemClock } from '../clock.ts';
+import { toError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { openSipEndpoint } from '../sipstack/endpoint.ts';
+import { uriHost } from '../sipstack/fields.ts';
+import type { SipAddress, SipEndpoint } from '../sipstack/flow.ts';
+import { parseSipMessage, type SipMessage } from '../sipstack/message.ts';
+import { Transactions } from '../sipstack/transactions.ts';
+import type { AppClient, SipFromApp } from './app-client.ts';
+import { AppRequests } from './app-requests.ts';
+import { AppResponses } from './app-responses.ts';
+import { AppServer } from './app-server.ts';
+import { Calls } from './calls.ts';
+import { NetworkSide } from './network-side.ts';
+import { NextHop } from './next-hop.ts';
+import { encodeAnswer } from './wire-message.ts';
+
+export interface EdgeOptions {
+  /** Where SIP is taken; port 0 takes a free one. A wildcard host serves its own address family only. */
+  readonly listen: readonly SipAddress[];
+  /** Who may call. A refused peer gets 403 to whatever it asks, and the application never hears of it. Default: all. */
+  readonly allow?: (address: string) => 'allow' | 'refuse';
+  readonly logger: Logger;
+  readonly clock?: Clock;
+}
+
+/** Totals since the start, and what is going on now. */
+export interface EdgeCounters {
+  readonly messagesReceived: number;
+  readonly messagesSent: number;
+  readonly sendFailures: number;
+  /** Messages that could not be read: dropped, or answered 400 where that was possible. */
+  readonly malformed: number;
+  readonly retransmissionsAbsorbed: number;
+  readonly strayResponses: number;
+  /** Requests answered 403 because of their address. */
+  readonly refused: number;
+  /** Requests answered 503 because too many were in progress. */
+  readonly overflowed: number;
+  readonly connections: number;
+  readonly serverTransactions: number;
+  readonly clientTransactions: number;
+  readonly requestsWithApp: number;
+  readonly dialogs: number;
+  readonly apps: number;
+}
+
+/** The embedded SIP edge: for drachtio-srf a drachtio-server, for the network a SIP user agent. */
+export interface Edge extends AsyncDisposable {
+  /** Where drachtio-srf connects, and the secret that it must bring. Made anew at every start, reachable locally only. */
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+  /** The bound addresses, with the ports that the system chose where 0 was asked. */
+  readonly sipAddresses: readonly SipAddress[];
+  counters(): EdgeCounters;
+  /** Ends at once: calls in progress are forgotten, not hung up, so end them first. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts an in-process stand-in for drachtio-server. It speaks the wire protocol of drachtio-server 0.9.10 to
+ * `drachtio-srf` over loopback TCP, and SIP over UDP and TCP, IPv4 and IPv6, to the network.
+ *
+ *     network ══ SipEndpoint ─ Transactions ─ NetworkSide ──▶ AppServer ══ drachtio-srf
+ *                     └─ NextHop ──┴── AppResponses, AppRequests ◀──┘
+ *
+ * @throws {CallscribeError} `ADDRESS_IN_USE`, naming the address and the way out
+ */
+export async function startEdge(options: EdgeOptions): Promise<Edge> {
+  const { logger, clock = systemClock } = options;
+  const secret = randomBytes(24).toString('base64url');
+  const calls = new Calls();
+  const endpoints: SipEndpoint[] = [];
+
+  // Nobody knows the secret before this function returns, so the addresses may still be missing here.
+  const server = await AppServer.open({
+    secret,
+    hostports: () => sipAddresses().map(showAddress).join(','),
+    onSip: (message, client) => {
+      onSip(message, client, { requests, responses, logger });
+    },
+    onGone: (client) => {
+      calls.forget(client);
+    },
+    logger,
+  });
+  const sipAddresses = (): SipAddress[] =>
+    endpoints.map(({ protocol, bound }): SipAddress => ({ protocol, ...bound }));
+  const network = new NetworkSide({
+    calls,
+    pick: (method) => server.pick(method),
+    allow: options.allow ?? (() => 'allow'),
+    clock,
+  });
+  const transactions = new Transactions({ user: network, logger });
+  const requests = new AppRequests({ calls, transactions, nextHop: new NextHop(endpoints), clock, logger });
+  const responses = new AppResponses({ calls, clock, onAckMissing: requests.onAckMissing });
+  try {
+    for (const listen of options.listen) {
+      endpoints.push(await openSipEndpoint({ listen, onMessage: transactions.receive, logger }));
+    }
+  } catch (thrown) {
+    await Promise.all([server, ...endpoints].map((open) => open.close()));
+    throw toError(thrown);
+  }
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await server.close();
+    calls.clear();
+    transactions.close();
+    await Promise.all(endpoints.map((endpoint) => endpoint.close()));
+  };
+  const closeOnce = (): Promise<void> => (closing ??= close());
+  return {
+    host: server.host,
+    port: server.port,
+    secret,
+    sipAddresses: sipAddresses(),
+    counters: () => count({ calls, endpoints, network, server, transactions }),
+    close: closeOnce,
+    [Symbol.asyncDispose]: closeOnce,
+  };
+}
+
+interface AppSide {
+  readonly requests: AppRequests;
+  readonly responses: AppResponses;
+  readonly logger: Logger;
+}
+
+function onSip(message: SipFromApp, client: AppClient, { requests, responses, logger }: AppSide): void {
+  let sip: SipMessage;
+  try {
+    // drachtio-srf writes the length in characters; the frame has said where the body ends.
+    sip = parseSipMessage(message.message, { body: 'rest' });
+  } catch {
+    client.send(encodeAnswer(message.id, 'NOK', 'Server error: invalid SIP message'));
+    return;
+  }
+  if (sip.kind === 'response') {
+    if (message.transactionId === '') client.refuse(message.id, 'transaction id missing');
+    else responses.handle(message, sip, client);
+    return;
+  }
+  requests.handle(message, sip, client).catch((thrown: unknown) => {
+    logger.error({ err: toError(thrown) }, 'edge could not send a request of the app');
+    client.send(encodeAnswer(message.id, 'NOK', 'Server error: request could not be sent'));
+  });
+}
+
+function showAddress({ protocol, host, port }: SipAddress): string {
+  return `${protocol}/${uriHost(reachableHost(host))}:${port}`;
+}
+
+/** What a wildcard stands for, where one address must do: the first that is not the machine's own. */
+function reachableHost(host: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return host;
+  const family = `IPv${isIP(host)}`;
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const outer = addresses.find((address) => !address.internal && address.family === family);
+  return outer?.address ?? (family === 'IPv4' ? '127.0.0.1' : '::1');
+}
+
+function count(parts: {
+  calls: Calls;
+  endpoints: readonly SipEndpoint[];
+  network: NetworkSide;
+  server: AppServer;
+  transactions: Transactions;
+}): EdgeCounters {
+  const sockets = parts.endpoints.map((endpoint) => endpoint.counters());
+  const sum = (of: (counters: (typeof sockets)[number]) => number): number =>
+    sockets.reduce((total, counters) => total + of(counters), 0);
+  const transactions = parts.transactions.counters();
+  return {
+    messagesReceived: sum((socket) => socket.received),
+    messagesSent: sum((socket) => socket.sent),
+    sendFailures: sum((socket) => socket.sendFailures),
+    malformed: transactions.malformed + sum((socket) => socket.framesLost),
+    retransmissionsAbsorbed: transactions.repeated,
+    strayResponses: transactions.strayResponses,
+    refused: parts.network.refused,
+    overflowed: transactions.overflowed + sum((socket) => socket.connectionsRefused),
+    connections: sum((socket) => socket.connections),
+    serverTransactions: transactions.serverTransactions,
+    clientTransactions: transactions.clientTransactions,
+    requestsWithApp: parts.calls.counts.pending,
+    dialogs: parts.calls.counts.dialogs,
+    apps: parts.server.clients,
+  };
+}
