@@ -31,9 +31,10 @@ export async function openUdpEndpoint(options: Options): Promise<SipEndpoint> {
   const socket = isIPv6(host)
     ? createSocket({ type: 'udp6', ipv6Only: true, lookup })
     : createSocket({ type: 'udp4', lookup });
+  const listening = once(socket, 'listening');
   socket.bind({ address: host, port, exclusive: true });
   try {
-    await once(socket, 'listening');
+    await listening;
   } catch (thrown) {
     socket.close();
     throw thrown;
