@@ -57,6 +57,7 @@ class WsConnection implements Connection {
   #socket: WebSocket | undefined;
   #pingTimer: NodeJS.Timeout | undefined;
   #peerSeen = true;
+  #opened = false;
   #ended = false;
   #closing: Promise<void> | undefined;
   /** What `ws` said was wrong before it said that the socket is closed. */
@@ -122,6 +123,7 @@ class WsConnection implements Connection {
 
   #listen(socket: WebSocket): void {
     socket.on('open', () => {
+      this.#opened = true;
       this.#startPings(socket);
       if (!this.#ended) this.#listener.onOpen();
     });
@@ -141,7 +143,7 @@ class WsConnection implements Connection {
     });
     socket.on('error', (error) => {
       this.#fault = error;
-      if (socket.readyState === WebSocket.CONNECTING) this.#end(unreachable(error));
+      if (!this.#opened) this.#end(unreachable(error));
     });
     socket.on('close', (code, reason) => {
       clearInterval(this.#pingTimer);
