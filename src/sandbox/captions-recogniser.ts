@@ -48,6 +48,8 @@ interface SpeechOpen {
   lastActiveMs: number;
   activeFrames: number;
   caption: 'none' | 'pending' | 'damaged';
+  /** `lastActiveMs` as it was when a caption began. */
+  activeBeforeCaptionMs: number | undefined;
 }
 
 /** Its times are those of the captioned codes, as counted in the audio that came. */
@@ -148,7 +150,7 @@ class CaptionsRecognition implements Recognition {
         if (this.#open?.kind === 'captioned') this.#close();
         if (this.#open?.kind === 'speech' && this.#open.beginMs < beginMs - CAPTION_MARGIN_MS) {
           // Someone spoke before the recording's sentence; what followed is the sentence's own.
-          this.#open.lastActiveMs = Math.min(this.#open.lastActiveMs, beginMs);
+          this.#open.lastActiveMs = this.#open.activeBeforeCaptionMs ?? beginMs;
           this.#open.caption = 'none';
           this.#close();
         }
@@ -173,8 +175,12 @@ class CaptionsRecognition implements Recognition {
   }
 
   #hintAt(atMs: number, caption: 'pending' | 'damaged'): void {
-    if (this.#open?.kind === 'speech') this.#open.caption = caption;
-    else this.#hint = { atMs, caption };
+    if (this.#open?.kind !== 'speech') {
+      this.#hint = { atMs, caption };
+      return;
+    }
+    this.#open.caption = caption;
+    this.#open.activeBeforeCaptionMs ??= Math.min(this.#open.lastActiveMs, atMs);
   }
 
   #onVoice(event: VoiceEvent): void {
@@ -200,7 +206,14 @@ class CaptionsRecognition implements Recognition {
     const hint = this.#hint;
     this.#hint = undefined;
     const caption = hint !== undefined && hint.atMs >= beginMs - CAPTION_MARGIN_MS ? hint.caption : 'none';
-    this.#begin({ kind: 'speech', beginMs, lastActiveMs: nowMs, activeFrames: 1, caption });
+    this.#begin({
+      kind: 'speech',
+      beginMs,
+      lastActiveMs: nowMs,
+      activeFrames: 1,
+      caption,
+      activeBeforeCaptionMs: undefined,
+    });
   }
 
   #begin(open: Open): void {
