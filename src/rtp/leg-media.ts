@@ -215,7 +215,7 @@ export class LegMedia {
   #accept(packet: RtpPacket): void {
     this.#counters.received++;
     this.#statistics.count(packet.extendedSequence);
-    const kind = this.#kinds[packet.payloadType];
+    const kind = this.#kindOf(packet);
     if (kind === undefined || kind === 'telephone-event') {
       this.#buffer.push(packet);
       return;
@@ -228,6 +228,13 @@ export class LegMedia {
       const verdict = this.#gate.judge(packet.timestamp, samples, packet.arrivalMs);
       if (verdict !== 'wait') this.#endPauseAs(verdict, packet.arrivalMs);
     }
+  }
+
+  /** Some gateways send the noise level of RFC 3389 under the codec's payload type: one byte, no audio. */
+  #kindOf(packet: RtpPacket): PayloadKind {
+    const kind = this.#kinds[packet.payloadType];
+    const isLevel = packet.payloadEnd - packet.payloadBegin === 1 && (kind === 'PCMU' || kind === 'PCMA');
+    return isLevel ? 'comfort-noise' : kind;
   }
 
   #openGate(packet: RtpPacket): void {
@@ -247,7 +254,7 @@ export class LegMedia {
   #play(packet: RtpPacket, lostBefore: number): void {
     const lost = this.#lostUntimed + lostBefore;
     const { timestamp, payloadBegin, payloadEnd, arrivalMs } = packet;
-    const kind = this.#kinds[packet.payloadType];
+    const kind = this.#kindOf(packet);
     switch (kind) {
       case 'PCMU':
       case 'PCMA': {

@@ -1,6 +1,8 @@
 import { timestampDelta } from './sequence.ts';
 
 const TICKS_PER_MS = 8;
+/** Two transits further apart than this were not made so by a network: the sender's timestamps leapt. */
+const TRANSIT_LEAP_MS = 2_000;
 
 /**
  * What a receiver report says about one source: packets expected, lost, and interarrival jitter.
@@ -32,14 +34,11 @@ export class ReceptionStatistics {
     const transitTicks = timestampDelta(Math.round(arrivalMs * TICKS_PER_MS), timestamp);
     if (this.#transitTicks !== undefined) {
       const differenceTicks = Math.abs(timestampDelta(transitTicks, this.#transitTicks));
-      this.#jitterTicks += (differenceTicks - this.#jitterTicks) / 16;
+      if (differenceTicks < TRANSIT_LEAP_MS * TICKS_PER_MS) {
+        this.#jitterTicks += (differenceTicks - this.#jitterTicks) / 16;
+      }
     }
     this.#transitTicks = transitTicks;
-  }
-
-  /** The timestamps begin anew: the next arrival has no predecessor to be compared with. */
-  restartTransit(): void {
-    this.#transitTicks = undefined;
   }
 
   get extendedHighestSequence(): number {

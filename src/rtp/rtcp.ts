@@ -19,10 +19,11 @@ const HEADER_BYTES = 4;
  * it cannot read.
  */
 export function parseRtcp(datagram: Buffer): readonly RtcpReport[] | undefined {
+  if (datagram.length < HEADER_BYTES) return undefined;
   const reports: RtcpReport[] = [];
   let begin = 0;
-  do {
-    if (begin + HEADER_BYTES > datagram.length) return undefined;
+  // A rest shorter than a header is overlooked: seen in the field behind a description that fills no word.
+  while (begin + HEADER_BYTES <= datagram.length) {
     if (datagram[begin]! >> 6 !== 2) return undefined;
     const end = begin + HEADER_BYTES + 4 * datagram.readUInt16BE(begin + 2);
     if (end > datagram.length) return undefined;
@@ -35,6 +36,6 @@ export function parseRtcp(datagram: Buffer): readonly RtcpReport[] | undefined {
       reports.push(report);
     }
     begin = end;
-  } while (begin < datagram.length);
+  }
   return reports;
 }

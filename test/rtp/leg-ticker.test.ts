@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { LegTicker } from '../../src/rtp/leg-ticker.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+describe('LegTicker', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  function setUp(): { ticker: LegTicker; pass: (ms: number) => void; leg: () => { ticks: number[] } & Leg } {
+    const clock = new FakeClock();
+    return {
+      ticker: new LegTicker(clock),
+      pass: (ms) => {
+        clock.advance(ms);
+        vi.advanceTimersByTime(100);
+      },
+      leg: () => {
+        const ticks: number[] = [];
+        return { ticks, tick: (nowMs) => ticks.push(nowMs) };
+      },
+    };
+  }
+  interface Leg {
+    readonly tick: (nowMs: number) => void;
+  }
+
+  it('ticks all legs every 100 ms with one timer, which ends with the last leg', () => {
+    const { ticker, pass, leg } = setUp();
+    const [one, other] = [leg(), leg()];
+    ticker.add(one);
+    ticker.add(other);
+    expect(vi.getTimerCount()).toBe(1);
+    pass(100);
+    ticker.remove(one);
+    pass(101);
+    expect(one.ticks).toEqual([5_100]);
+    expect(other.ticks).toEqual([5_100, 5_201]);
+    ticker.remove(other);
+    ticker.remove(other);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('begins again with the next leg', () => {
+    const { ticker, pass, leg } = setUp();
+    const [one, other] = [leg(), leg()];
+    ticker.add(one);
+    ticker.remove(one);
+    pass(5_000);
+    ticker.add(other);
+    pass(100);
+    expect(other.ticks).toEqual([10_100]);
+    ticker.remove(other);
+  });
+
+  it('leaves out a tick that is overdue, because sockets were not read meanwhile', () => {
+    const { ticker, pass, leg } = setUp();
+    const one = leg();
+    ticker.add(one);
+    pass(400);
+    pass(100);
+    expect(one.ticks).toEqual([5_500]);
+    ticker.remove(one);
+  });
+});
