@@ -1,5 +1,6 @@
+import { encodeG711 } from '../audio/g711.ts';
 import { CallscribeError } from '../errors.ts';
-import { encodeG711, type G711Codec, transcodeG711 } from './g711.ts';
+import { type G711Codec, transcodeG711 } from './g711.ts';
 import { readWav, type WavAudio } from './wav.ts';
 
 /** One channel of an audio file at 8,000 Hz. */

@@ -7,6 +7,8 @@ export interface CallReport {
   /** SIP Call-ID. */
   readonly callId: string;
   readonly mode: CallMode;
+  /** Places the same call again, faults included. */
+  readonly seed: number;
   readonly outcome: CallOutcome;
   /** In the order of the offer's audio lines. */
   readonly legs: readonly LegReport[];

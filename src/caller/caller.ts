@@ -5,8 +5,9 @@ import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { SipProtocol } from '../sipstack/flow.ts';
 import { type AnsweredLine, readAnswer } from './answer.ts';
+import { planCall } from './call-plan.ts';
 import type { CallMode, CallOutcome, CallReport, LegReport } from './call-report.ts';
-import { type Impairments, NO_IMPAIRMENTS, planPackets } from './impairment-plan.ts';
+import { type Impairments, NO_IMPAIRMENTS } from './impairment-plan.ts';
 import { type InviteBody, writeSiprecBody } from './invite-body.ts';
 import { LegSender } from './leg-sender.ts';
 import type { LegSource } from './leg-source.ts';
@@ -15,8 +16,6 @@ import { writeOffer } from './offer.ts';
 import { CallRefused, type OutgoingCall, placeOutgoingCall } from './outgoing-call.ts';
 import { Pacer } from './pacer.ts';
 import { writeRecordingMetadata } from './recording-metadata.ts';
-import { packetCount } from './rtp-packets.ts';
-import { seededRandom } from './seeded-random.ts';
 import type { SipTarget } from './sip-target.ts';
 import { CallerUserAgent } from './user-agent.ts';
 
@@ -92,15 +91,17 @@ export class Caller implements AsyncDisposable {
   /** Places one call and stays with it to its end. Never rejects: the outcome says what went wrong. */
   async placeCall(options: PlaceCallOptions): Promise<CallReport> {
     const callId = `${randomUUID()}@${this.#userAgent.localHost}`;
-    const { legs, mode } = options;
+    const { legs, mode, seed = randomInt(2 ** 32) } = options;
     const unsent = legs.map(({ label, codec }): LegReport => ({ kind: 'unsent', label, codec }));
     const report = (outcome: CallOutcome, sent: readonly LegReport[] = unsent): CallReport => ({
       callId,
       mode,
+      seed,
       outcome,
       legs: sent,
     });
-    if (options.signal?.aborted === true) return report({ kind: 'aborted' });
+    const isAborted = (): boolean => options.signal?.aborted === true;
+    if (isAborted()) return report({ kind: 'aborted' });
     const sockets: MediaSockets[] = [];
     try {
       while (sockets.length < legs.length) sockets.push(await MediaSockets.open(this.#userAgent.localHost));
@@ -108,15 +109,15 @@ export class Caller implements AsyncDisposable {
       try {
         const lines = readAnswer(call.answer, legs.length);
         options.onEvent?.({ kind: 'answered', callId, lines: lines.map(({ kind }) => kind) });
-        const sent = await this.#sendAudio(call, options, lines, sockets);
+        const sent = await this.#sendAudio(call, { ...options, seed }, lines, sockets);
         if (call.peerEnded.aborted) return report({ kind: 'ended-by-peer' }, sent);
-        return report({ kind: options.signal?.aborted === true ? 'aborted' : 'completed' }, sent);
+        return report({ kind: isAborted() ? 'aborted' : 'completed' }, sent);
       } finally {
         options.onEvent?.({ kind: 'hanging-up', callId });
         await call.hangUp();
       }
     } catch (thrown) {
-      if (options.signal?.aborted === true) return report({ kind: 'aborted' });
+      if (isAborted()) return report({ kind: 'aborted' });
       return report(outcomeOf(toError(thrown)));
     } finally {
       await Promise.all(sockets.map((pair) => pair.close()));
@@ -165,28 +166,24 @@ export class Caller implements AsyncDisposable {
 
   async #sendAudio(
     call: OutgoingCall,
-    options: PlaceCallOptions,
+    options: PlaceCallOptions & { readonly seed: number },
     lines: readonly AnsweredLine[],
     sockets: readonly MediaSockets[],
   ): Promise<LegReport[]> {
-    const { legs, ptimeMs = 20, impairments = NO_IMPAIRMENTS, seed = randomInt(2 ** 32) } = options;
-    const random = seededRandom(seed);
+    const { legs, ptimeMs = 20, impairments = NO_IMPAIRMENTS, seed } = options;
+    const plans = planCall({ legs, ptimeMs, impairments, seed });
     const senders = legs.map((source, legNo) => {
-      // Drawn for refused legs too, so that a seed gives a leg the same plan whatever the answer says.
-      const start = {
-        ssrc: Math.floor(random() * 2 ** 32),
-        sequenceNumber: Math.floor(random() * 2 ** 16),
-        rtpTimestamp: Math.floor(random() * 2 ** 32),
-      };
-      const plan = planPackets(
-        packetCount(source.codes, ptimeMs),
-        impairments,
-        Math.floor(random() * 2 ** 32),
-      );
       const line = lines[legNo]!;
       if (line.kind === 'refused') return undefined;
       const clock = this.#clock;
-      return new LegSender({ source, plan, ptimeMs, start, sockets: sockets[legNo]!, remote: line, clock });
+      return new LegSender({
+        source,
+        ...plans[legNo]!,
+        ptimeMs,
+        sockets: sockets[legNo]!,
+        remote: line,
+        clock,
+      });
     });
     const ended = AbortSignal.any([
       call.peerEnded,

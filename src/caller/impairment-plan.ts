@@ -5,11 +5,13 @@ export interface Impairments {
   readonly lossRate: number;
   readonly reorderRate: number;
   readonly duplicateRate: number;
+  /** How many packet times late a reordered packet may be. Default: {@link REORDER_MAX_PACKETS}. */
+  readonly reorderMaxPackets?: number;
 }
 
 export const NO_IMPAIRMENTS: Impairments = { lossRate: 0, reorderRate: 0, duplicateRate: 0 };
 
-/** A reordered packet leaves at most so many packet times after its own; 60 ms at the usual 20 ms. */
+/** 60 ms at the usual 20 ms, which every jitter buffer waits for. */
 export const REORDER_MAX_PACKETS = 3;
 
 /** Everything that a leg's sender will do, decided before the first packet leaves. */
@@ -33,6 +35,7 @@ export interface PacketPlan {
  */
 export function planPackets(packets: number, impairments: Impairments, seed: number): PacketPlan {
   const random = seededRandom(seed);
+  const { reorderMaxPackets = REORDER_MAX_PACKETS } = impairments;
   const candidates = shuffled(
     Array.from({ length: Math.max(0, packets - 2) }, (_, index) => index + 1),
     random,
@@ -65,7 +68,7 @@ export function planPackets(packets: number, impairments: Impairments, seed: num
     absent.has(packetNo) || late.has(packetNo) ? [] : [packetNo],
   );
   for (const packetNo of reordered) {
-    const delayPackets = 1 + Math.floor(random() * REORDER_MAX_PACKETS);
+    const delayPackets = 1 + Math.floor(random() * reorderMaxPackets);
     sends[Math.min(packetNo + delayPackets, packets - 1)]!.push(packetNo);
   }
   for (const packetNo of duplicated) sends[packetNo]!.push(packetNo);

@@ -9,8 +9,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 
-import alawmulaw from 'alawmulaw';
-
+import { encodeG711 } from '../audio/g711.ts';
 import { seededRandom } from '../caller/seeded-random.ts';
 import { embedCaption } from '../caption/embed.ts';
 import { DIALOGUE, type DialogueLine, type SampleParty, TAIL_MS } from './dialogue.ts';
@@ -40,7 +39,10 @@ function speak(line: DialogueLine, text: string): Int16Array {
   const toTelephone =
     '-t wav - -t raw -e signed -b 16 -r 8000 -c 1 - gain -n -9 highpass 200 lowpass 3400 gain -n -4';
   // What espeak-ng streams has no length in its header; sox says so on standard error.
-  const raw = execFileSync('sox', ['-V1', '-D', ...toTelephone.split(' ')], { input: wav, maxBuffer: 2 ** 26 });
+  const raw = execFileSync('sox', ['-V1', '-D', ...toTelephone.split(' ')], {
+    input: wav,
+    maxBuffer: 2 ** 26,
+  });
   const pcm = Int16Array.from({ length: raw.length >> 1 }, (_, index) => raw.readInt16LE(index * 2));
   return trimToAudible(pcm);
 }
@@ -83,7 +85,7 @@ for (const [legNo, leg] of LEGS.entries()) {
   );
   const own = spoken.filter(({ sentence }) => sentence.party === leg.party);
   for (const { sentence, pcm: voice } of own) pcm.set(voice, sentence.beginMs * SAMPLES_PER_MS);
-  const codes = leg.codec === 'PCMA' ? alawmulaw.alaw.encode(pcm) : alawmulaw.mulaw.encode(pcm);
+  const codes = encodeG711(leg.codec, pcm);
   for (const { sentence } of own) {
     const { beginMs, endMs, text } = sentence;
     const span = { beginCode: beginMs * SAMPLES_PER_MS, endCode: endMs * SAMPLES_PER_MS };

@@ -22,8 +22,9 @@ const COMMA_SYLLABLES = 0.5;
 export function shareWordTimes(spacedWords: string, durationMs: number): TimedWord[] {
   const words = spacedWords.split(' ').map((part, index, parts) => {
     const match = WORD.exec(part);
-    if (match === null)
-      {throw new RangeError(`word ${index + 1} of ${parts.length}: expected letters, then punctuation`);}
+    if (match === null) {
+      throw new RangeError(`word ${index + 1} of ${parts.length}: expected letters, then punctuation`);
+    }
     const [, text = '', punctuation = ''] = match;
     const pause = punctuation === '' || index === parts.length - 1 ? 0 : COMMA_SYLLABLES;
     return { text, punctuation, syllables: Array.from(text).length, pause };

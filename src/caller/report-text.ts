@@ -1,0 +1,47 @@
+import type { CallOutcome, CallReport, LegReport } from './call-report.ts';
+
+/** A call's report for a person, one line for the call and one for each leg. */
+export function reportLines(report: CallReport): string[] {
+  return [
+    `${report.callId}: ${outcomeText(report.outcome)}`,
+    ...report.legs.map((leg) => `  ${legText(leg)}`),
+  ];
+}
+
+export function outcomeText(outcome: CallOutcome): string {
+  switch (outcome.kind) {
+    case 'completed':
+      return 'completed';
+    case 'refused':
+    case 'failed':
+      return `failed: ${outcome.message}`;
+    case 'ended-by-peer':
+      return 'ended: the peer hung up before the audio was over';
+    case 'aborted':
+      return 'stopped';
+  }
+}
+
+function legText(leg: LegReport): string {
+  const name = `leg ${leg.label} ${leg.codec}`;
+  if (leg.kind === 'refused') return `${name}: the peer refused this line (port 0)`;
+  if (leg.kind === 'unsent') return `${name}: nothing sent`;
+  const faults = [
+    [leg.lost, 'lost'],
+    [leg.reordered, 'reordered'],
+    [leg.duplicated, 'duplicated'],
+    [leg.sendFailures, 'not taken by the system'],
+  ].flatMap(([count, what]) => (count === 0 ? [] : [`${String(count)} ${String(what)}`]));
+  return `${name}: ${leg.packetsSent} packets sent${faults.map((fault) => `, ${fault}`).join('')}`;
+}
+
+/** How many calls ended in which way, for the last line. */
+export function summaryText(reports: readonly CallReport[]): string {
+  const counts = new Map<string, number>();
+  for (const { outcome } of reports) {
+    const kind = outcome.kind === 'refused' ? `refused with ${outcome.status}` : outcome.kind;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  const parts = [...counts].map(([kind, count]) => `${count} ${kind}`);
+  return `${reports.length} ${reports.length === 1 ? 'call' : 'calls'}: ${parts.join(', ')}`;
+}
