@@ -13,8 +13,8 @@ import { LegTicker } from '../src/rtp/leg-ticker.ts';
 import { PortPool } from '../src/rtp/port-pool.ts';
 import { openLegReceiver } from '../src/rtp/receiver.ts';
 import { SipListener } from '../src/sip/listener.ts';
-import { LocalAddressFinder } from '../src/sip/local-address.ts';
 import { PeerFilter } from '../src/sip/peer-filter.ts';
+import { localAddressTowards } from '../src/sipstack/local-address.ts';
 import type { Role } from './role-type.ts';
 
 export interface IntakeDeps {
@@ -41,14 +41,14 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     clock,
   });
   const ticker = new LegTicker(clock);
-  const addresses = new LocalAddressFinder();
   const services: IntakeServices = {
     ...deps,
     registry,
     model: config.asr.model,
     vocabularyId: config.asr.vocabularyId,
     openReceiver: (options) => openLegReceiver({ ...options, ports, ticker, clock }),
-    mediaAddressFor: async (peer) => config.rtp.advertisedAddress ?? config.rtp.address ?? addresses.towards(peer),
+    mediaAddressFor: async (peer) =>
+      config.rtp.advertisedAddress ?? config.rtp.address ?? localAddressTowards(peer),
   };
   observe(metrics, 'callscribe_calls', 'calls in progress', () => registry.callCount);
   observe(metrics, 'callscribe_legs', 'legs in progress', () => registry.legCount);

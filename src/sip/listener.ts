@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
 import Srf from 'drachtio-srf';
 
-import { CallscribeError, toError } from '../errors.ts';
+import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import {
   ACCEPTED_TYPES,
@@ -126,41 +129,36 @@ export class SipListener {
 
   async #connect(): Promise<void> {
     const { server, logger } = this.#options;
-    const unreachable = (found: string, cause?: unknown): CallscribeError =>
+    const unreachable = (found: string, cause: unknown): CallscribeError =>
       new CallscribeError(
         'SIP_EDGE_UNREACHABLE',
         `drachtio-server at ${server.host}:${server.port}: ${found}. Check DRACHTIO_HOST, DRACHTIO_PORT and ` +
           'DRACHTIO_SECRET, or unset DRACHTIO_HOST to use the embedded edge',
         { cause, retryable: true },
       );
-    let timer: NodeJS.Timeout | undefined;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        timer = setTimeout(() => {
-          reject(unreachable(`no answer within ${CONNECT_TIMEOUT_MS} ms`));
-        }, CONNECT_TIMEOUT_MS);
-        this.#srf.on('connect', (error: Error | null) => {
-          if (error === null) {
-            this.#connected = true;
-            resolve();
-          } else {
-            reject(unreachable('the secret was refused', error));
-          }
-        });
-        this.#srf.on('error', (error) => {
-          this.#connectionLost(error);
-          reject(unreachable('the connection was refused or broke', error));
-        });
-        this.#srf.on('close' as 'disconnect', () => {
-          this.#connectionLost(undefined);
-        });
-        void this.#srf.connect(server);
+    // drachtio-srf tries for ever and cannot be stopped before its first connection, so that is tried out first.
+    await probe(server).catch((error: unknown) => {
+      throw unreachable(systemCode(error) ?? 'no answer', error);
+    });
+    this.#srf.on('close' as 'disconnect', () => {
+      this.#connectionLost(undefined);
+    });
+    this.#srf.on('error', (error) => {
+      this.#connectionLost(error);
+    });
+    const authenticated = new Promise<void>((resolve, reject) => {
+      this.#srf.on('connect', (error: Error | null) => {
+        this.#connected = error === null;
+        if (error === null) resolve();
+        else reject(error);
       });
+    });
+    void this.#srf.connect(server);
+    try {
+      await withTimeout(authenticated, CONNECT_TIMEOUT_MS);
     } catch (error) {
       this.close();
-      throw error;
-    } finally {
-      clearTimeout(timer);
+      throw unreachable('the secret was refused, or it is no drachtio-server', error);
     }
     logger.info({ host: server.host, port: server.port }, 'SIP edge connected');
   }
@@ -312,6 +310,29 @@ export class SipListener {
       if (code === 'SIP_NO_COMMON_CODEC') response.send(488, { headers: { Accept: ACCEPTED_TYPES } });
       else response.send(code === 'SIP_MALFORMED' ? 400 : 500);
     }
+  }
+}
+
+async function probe({ host, port }: { readonly host: string; readonly port: number }): Promise<void> {
+  const socket = connect({ host, port });
+  try {
+    await withTimeout(once(socket, 'connect'), CONNECT_TIMEOUT_MS);
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function withTimeout<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`no answer within ${timeoutMs} ms`));
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, expired]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
