@@ -81,7 +81,7 @@ const wireMessage = z.object({
     error_code: z.string().catch(''),
     error_message: z.string().catch(''),
   }),
-  payload: z.unknown(),
+  payload: z.unknown().optional(),
 });
 
 const wireResult = z.object({
