@@ -53,8 +53,9 @@ export function readAppHeaders(message: SipMessage, local: SocketAddress): AppHe
     return 'Unknown server error sending response';
   }
   if (message.body.length > 0 && !others.some((line) => headerName(line.name) === 'content-type')) {
-    if (message.body.toString('latin1', 0, 3) !== 'v=0') return 'missing content-type';
-    others.push({ name: 'Content-Type', value: 'application/sdp' });
+    if (message.body.toString('latin1', 0, 3) === 'v=0') {
+      others.push({ name: 'Content-Type', value: 'application/sdp' });
+    } else if (message.kind === 'request') return 'missing content-type';
   }
   return { contact, others };
 }

@@ -70,7 +70,8 @@ export class AppResponses {
     });
     const onAckMissing = (): void => {
       this.#calls.close(pending);
-      if (dialog !== undefined) this.#options.onAckMissing(dialog);
+      // A re-INVITE without ACK leaves the session as it was; drachtio-server does not hang up either.
+      if (isInitial) this.#options.onAckMissing(dialog);
     };
     const outcome = transaction.respond(sent, { onAckMissing });
     if (outcome !== 'sent') {

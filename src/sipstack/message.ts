@@ -9,8 +9,8 @@ export interface SipHeader {
 interface SipMessageParts {
   readonly headers: readonly SipHeader[];
   readonly body: Buffer;
-  /** What is wrong with the frame although the headers can be read; a request like that is answered 400. */
-  readonly defect?: string;
+  /** What is wrong although the headers can be read: answered 400, or 505 where it is the version. */
+  readonly defect?: 'frame' | 'version';
 }
 
 export interface SipRequest extends SipMessageParts {
@@ -62,6 +62,8 @@ export function headerName(spelled: string): string {
   return COMPACT_FORMS[name] ?? name;
 }
 
+type Defects = NonNullable<SipMessage['defect']>[];
+
 /** The first header of that (lower-case, full) name. */
 export function header(message: SipMessageParts, name: string): string | undefined {
   return message.headers.find((line) => headerName(line.name) === name)?.value;
@@ -77,7 +79,7 @@ export const byteString = (text: string): string => Buffer.from(text, 'utf8').to
 
 const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 const STATUS_LINE = /^SIP\/2\.0 +([1-6]\d\d)(?: +(.*))?$/i;
-const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) +(\S+) +SIP\/2\.0$/i;
+const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) +(\S+) +(SIP\/\d+\.\d+)$/i;
 
 /**
  * Reads one whole message: a datagram, or what the stream framer cut out. Only the frame is read (start line, header
@@ -91,20 +93,27 @@ export function parseSipMessage(
   bytes: Uint8Array,
   options: { readonly body: 'counted' | 'rest' } = { body: 'counted' },
 ): SipMessage {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = withoutEmptyLines(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const end = buffer.indexOf('\r\n\r\n');
-  // RFC 3261 §7.5: empty lines before the start line are ignored.
-  const head = buffer.toString('latin1', 0, end < 0 ? buffer.length : end).replace(/^(?:\r\n)+/, '');
-  const lines = head.split('\r\n');
+  const lines = buffer.toString('latin1', 0, end < 0 ? buffer.length : end).split('\r\n');
   const start = readStartLine(lines[0] ?? '');
-  const defects: string[] = end < 0 ? ['no empty line after the headers'] : [];
+  const defects: Defects = [];
+  if (end < 0) defects.push('frame');
+  if (start.kind === 'request' && !/ SIP\/2\.0$/i.test(lines[0] ?? '')) defects.push('version');
   const headers = readHeaders(lines, defects);
   const afterHead = end < 0 ? Buffer.alloc(0) : buffer.subarray(end + 4);
   const counted = options.body === 'rest' ? undefined : readContentLength(headers, defects);
   const length = counted ?? afterHead.length;
-  if (length > afterHead.length) defects.push(`${afterHead.length} of ${length} body bytes`);
+  if (length > afterHead.length) defects.push('frame');
   const body = Buffer.from(afterHead.subarray(0, length));
   return { ...start, headers, body, ...(defects[0] === undefined ? {} : { defect: defects[0] }) };
+}
+
+/** RFC 3261 §7.5: empty lines before the start line are ignored. */
+function withoutEmptyLines(buffer: Buffer): Buffer {
+  let from = 0;
+  while (buffer[from] === 0x0d && buffer[from + 1] === 0x0a) from += 2;
+  return buffer.subarray(from);
 }
 
 function readStartLine(
@@ -117,7 +126,7 @@ function readStartLine(
   throw new CallscribeError('SIP_MALFORMED', 'SIP message: neither a request line nor a status line');
 }
 
-function readHeaders(lines: readonly string[], defects: string[]): SipHeader[] {
+function readHeaders(lines: readonly string[], defects: Defects): SipHeader[] {
   const read: { name: string; value: string }[] = [];
   for (const line of lines.slice(1)) {
     const previous = read.at(-1);
@@ -129,16 +138,16 @@ function readHeaders(lines: readonly string[], defects: string[]): SipHeader[] {
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(colon, 0)).trim();
     if (TOKEN.test(name)) read.push({ name, value: line.slice(colon + 1).trim() });
-    else defects.push('a header line without a name');
+    else defects.push('frame');
   }
   return read;
 }
 
-function readContentLength(headers: readonly SipHeader[], defects: string[]): number | undefined {
+function readContentLength(headers: readonly SipHeader[], defects: Defects): number | undefined {
   const value = headers.find((line) => headerName(line.name) === 'content-length')?.value;
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value)) return Number(value);
-  defects.push('Content-Length is not a number');
+  defects.push('frame');
   return undefined;
 }
 

@@ -99,7 +99,8 @@ export class Transactions {
     const fault = findFault(request);
     if (fault !== undefined) {
       this.#totals.malformed += 1;
-      if (request.method !== 'ACK') this.#replyStateless(request, flow, 400, fault);
+      const status = request.defect === 'version' ? 505 : 400;
+      if (request.method !== 'ACK') this.#replyStateless(request, flow, status, fault);
       return;
     }
     const known = this.#servers.get(`${key} ${request.method === 'ACK' ? 'INVITE' : request.method}`);
@@ -190,7 +191,8 @@ function transactionKey(request: SipRequest): string | undefined {
 
 /** RFC 3261 §8.1.1: what every request must have. The reason phrases are those of sofia-sip. */
 function findFault(request: SipRequest): string | undefined {
-  if (request.defect !== undefined) return 'Bad Request';
+  if (request.defect === 'version') return 'Version Not Supported';
+  if (request.defect === 'frame') return 'Bad Request';
   const [from, to, cseqValue] = ['from', 'to', 'cseq'].map((name) => header(request, name));
   const callId = header(request, 'call-id') ?? '';
   if (from === undefined || to === undefined || cseqValue === undefined || callId === '') {

@@ -1,0 +1,176 @@
+import type Srf from 'drachtio-srf';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import type { Edge } from '../../src/edge/edge.ts';
+import { setSipTimers } from '../../src/sipstack/sipjs.ts';
+import {
+  ANSWER,
+  connectApp,
+  type Dialog,
+  requestIn,
+  sendResponse,
+  sipAddress,
+  type SrfResponse,
+  startTestEdge,
+  until,
+} from './app.ts';
+import {
+  headerOf,
+  invite,
+  newCall,
+  request,
+  respond,
+  type SipPeer,
+  tagOf,
+  tcpPeer,
+  udpPeer,
+} from './sip-peer.ts';
+
+// 64·T1 is 320 ms here and 32 s in the field; the shape of the time-outs is the same.
+beforeAll(() => {
+  setSipTimers({ t1Ms: 5, t2Ms: 40, t4Ms: 50 });
+});
+afterAll(() => {
+  setSipTimers();
+});
+
+let edge: Edge;
+let app: Srf;
+let responses: SrfResponse[];
+let dialogs: Dialog[];
+let destroyed: { reason: string; source: string }[];
+beforeEach(async () => {
+  responses = [];
+  dialogs = [];
+  destroyed = [];
+  edge = await startTestEdge();
+  app = await connectApp(edge, (srf) => {
+    srf.invite((req, res) => {
+      responses.push(res);
+      if (req.get('X-Answer') !== 'yes') return;
+      void srf.createUAS(req, res, { localSdp: ANSWER }).then((dialog) => {
+        dialogs.push(dialog);
+        dialog.on('destroy', (bye) => {
+          destroyed.push({ reason: bye.get('Reason'), source: bye.source });
+        });
+      });
+    });
+  });
+});
+afterEach(async () => {
+  app.disconnect();
+  await edge.close();
+});
+
+const count = (peer: SipPeer, start: string): number =>
+  peer.received.filter((text) => text.startsWith(start)).length;
+const ANSWERED = { headers: ['X-Answer: yes'] };
+
+describe('a 200 that is never acknowledged', () => {
+  it('is repeated over UDP, then the call is hung up and the app told why', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    const call = newCall();
+    peer.send(invite(peer, call, ANSWERED));
+    const bye = await peer.next(/^BYE /);
+    // 5, 10, 20, 40, 40 … ms: about eleven within 320 ms.
+    expect(count(peer, 'SIP/2.0 200')).toBeGreaterThan(3);
+    expect(headerOf(bye, 'Reason')).toBe('SIP;cause=200;text="ACK timeout"');
+    expect(headerOf(bye, 'CSeq')).toBe('2 BYE');
+    peer.send(respond(bye, '200 OK'));
+    await until(() => destroyed.length === 1);
+    expect(destroyed).toEqual([{ reason: 'SIP;cause=200;text="ACK timeout"', source: 'application' }]);
+    expect(edge.counters()).toMatchObject({ dialogs: 0, requestsWithApp: 0 });
+  });
+
+  it('goes out once over TCP, and the call is hung up all the same', async () => {
+    await using peer = await tcpPeer(sipAddress(edge, 'tcp'));
+    peer.send(invite(peer, newCall(), ANSWERED));
+    await peer.next(/^BYE /);
+    expect(count(peer, 'SIP/2.0 200')).toBe(1);
+  });
+
+  it('is not repeated any more after the ACK', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    const call = newCall();
+    peer.send(invite(peer, call, ANSWERED));
+    const ok = await peer.next(/^SIP\/2.0 200/);
+    peer.send(request(peer, 'ACK', call, { toTag: tagOf(ok) }));
+    await until(() => edge.counters().requestsWithApp === 0);
+    const before = count(peer, 'SIP/2.0 200');
+    // The transaction outlives what would have been the repetitions.
+    await until(() => edge.counters().serverTransactions === 0);
+    expect(count(peer, 'SIP/2.0 200')).toBe(before);
+    expect(edge.counters().dialogs).toBe(1);
+  });
+});
+
+describe('a refusal', () => {
+  it('is repeated over UDP until its ACK', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    const call = newCall();
+    peer.send(invite(peer, call));
+    await until(() => responses.length === 1);
+    await sendResponse(responses[0]!, 486);
+    const [first, second] = [await peer.next(/^SIP\/2.0 486/), await peer.next(/^SIP\/2.0 486/)];
+    expect(second).toBe(first);
+    peer.send(request(peer, 'ACK', call, { branch: call.branch, toTag: tagOf(first) }));
+    await until(() => edge.counters().serverTransactions === 0);
+    expect(edge.counters().dialogs).toBe(0);
+  });
+
+  it('without ACK is given up', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    peer.send(invite(peer, newCall()));
+    await until(() => responses.length === 1);
+    await sendResponse(responses[0]!, 486);
+    await until(() => edge.counters().serverTransactions === 0);
+    expect(count(peer, 'SIP/2.0 486')).toBeGreaterThan(3);
+  });
+});
+
+describe('an app that never answers', () => {
+  it('leaves a new call with 500, and is refused later', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    peer.send(invite(peer, newCall()));
+    await peer.next(/^SIP\/2.0 500/);
+    expect(await sendResponse(responses[0]!, 200, { body: ANSWER })).toBe(
+      'Response not sent due to unknown transaction',
+    );
+    expect(edge.counters()).toMatchObject({ dialogs: 0, requestsWithApp: 0 });
+  });
+
+  it('leaves a request inside a call with 500, and the call up', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    const call = newCall();
+    peer.send(invite(peer, call, ANSWERED));
+    const ok = await peer.next(/^SIP\/2.0 200/);
+    peer.send(request(peer, 'ACK', call, { toTag: tagOf(ok) }));
+    await until(() => dialogs.length === 1);
+    dialogs[0]!.on('info', () => undefined);
+    peer.send(request(peer, 'INFO', call, { cseq: 2, toTag: tagOf(ok) }));
+    await peer.next(/^SIP\/2.0 500[^]*CSeq: 2 INFO/);
+    expect(edge.counters()).toMatchObject({ dialogs: 1, requestsWithApp: 0 });
+  });
+});
+
+it('a request of the app that nobody answers is repeated, then answered 408', async () => {
+  await using peer = await udpPeer(sipAddress(edge, 'udp'));
+  const call = newCall();
+  peer.send(invite(peer, call, ANSWERED));
+  const ok = await peer.next(/^SIP\/2.0 200/);
+  peer.send(request(peer, 'ACK', call, { toTag: tagOf(ok) }));
+  await until(() => dialogs.length === 1);
+  expect((await requestIn(dialogs[0]!, { method: 'OPTIONS' })).status).toBe(408);
+  expect(count(peer, 'OPTIONS ')).toBeGreaterThan(3);
+  await until(() => edge.counters().clientTransactions === 0);
+});
+
+it('an answer over UDP is kept for repeated requests, and then forgotten', async () => {
+  await using peer = await udpPeer(sipAddress(edge, 'udp'));
+  const sent = request(peer, 'OPTIONS', newCall());
+  peer.send(sent);
+  const first = await peer.next(/^SIP\/2.0 503/);
+  peer.send(sent);
+  expect(await peer.next(/^SIP\/2.0 503/)).toBe(first);
+  await until(() => edge.counters().serverTransactions === 0);
+});
