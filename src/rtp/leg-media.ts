@@ -224,8 +224,7 @@ export class LegMedia {
     if (this.#timeline.isPaused) this.#openGate(packet);
     this.#buffer.push(packet);
     if (this.#gate.isWaiting) {
-      const samples = kind === 'comfort-noise' ? 0 : packet.payloadEnd - packet.payloadBegin;
-      const verdict = this.#gate.judge(packet.timestamp, samples, packet.arrivalMs);
+      const verdict = this.#gate.judge(packet.timestamp, packet.arrivalMs);
       if (verdict !== 'wait') this.#endPauseAs(verdict, packet.arrivalMs);
     }
   }

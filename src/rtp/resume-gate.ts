@@ -38,9 +38,10 @@ export class ResumeGate {
   }
 
   /** Looks at one more packet; the caller acts on any verdict but `wait`, and closes the gate. */
-  judge(timestamp: number, samples: number, nowMs: number): ResumeVerdict {
-    const deliveredMs = (timestampDelta(timestamp, this.#timestamp) + samples) / SAMPLES_PER_MS;
-    if (deliveredMs - (nowMs - this.#sinceMs) >= CAUGHT_UP_MS) return 'late';
+  judge(timestamp: number, nowMs: number): ResumeVerdict {
+    const deliveredMs = timestampDelta(timestamp, this.#timestamp) / SAMPLES_PER_MS;
+    const passedMs = nowMs - this.#sinceMs;
+    if (deliveredMs - passedMs >= CAUGHT_UP_MS) return 'late';
     return this.poll(nowMs);
   }
 

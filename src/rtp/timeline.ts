@@ -4,8 +4,12 @@ import { timestampDelta } from './sequence.ts';
 export const SAMPLE_RATE_HZ = 8_000;
 export const SAMPLES_PER_MS = SAMPLE_RATE_HZ / 1_000;
 
-/** No packet for this long, and silence flows in their place; it stays as far behind the wall clock. */
-const PAUSE_AFTER_MS = 200;
+/**
+ * No packet for this long, and silence flows in their place; it stays as far behind the wall clock. What a network
+ * or a busy sender holds up for less than this is not lost, and a sentence before silence suppression ends as
+ * much later.
+ */
+const PAUSE_AFTER_MS = 400;
 /** Where packets are longer than a third of the above, so many of them must be missing. */
 const PAUSE_AFTER_PACKETS = 3;
 /** A leap of the timestamp beyond this is no gap but a new beginning. */
@@ -40,7 +44,7 @@ export interface TimelineCounters {
  *
  *     sequence gap                        loss, for as many packets as were lost; silence for the rest
  *     timestamp gap, sequence contiguous  silence suppression: silence
- *     no packet for 200 ms                silence in real time, 200 ms behind the wall clock
+ *     no packet for 400 ms                silence in real time, 400 ms behind the wall clock
  *     timestamp not after the last one,   a new anchor: the packet goes where the wall clock says, counted from
  *       or more than 10 s ahead             the end and arrival of the packet before, and never back
  *     stretch that was already emitted    the overlapping samples are dropped
@@ -63,7 +67,8 @@ export class Timeline {
   #arrivalMs = 0;
   /** Duration of the last packet that held audio: what a lost one is taken to have held. */
   #packetSamples = 0;
-  #filledAhead = false;
+  /** Filled by ticks since then. */
+  #pauseSamples = 0;
 
   readonly #counters: TimelineCounters = {
     lossSamples: 0,
@@ -88,7 +93,7 @@ export class Timeline {
 
   /** Whether `tick` filled since the last packet. */
   get isPaused(): boolean {
-    return this.#filledAhead;
+    return this.#pauseSamples > 0;
   }
 
   /**
@@ -99,7 +104,7 @@ export class Timeline {
    */
   place(timestamp: number, samples: number, lostBefore: number, arrivalMs: number): number {
     const beginSample = this.#beginOf(timestamp, samples, arrivalMs);
-    if (beginSample > this.#position) this.#fillGap(beginSample - this.#position, lostBefore);
+    this.#fillGap(Math.max(0, beginSample - this.#position), lostBefore * this.#packetSamples);
 
     const skippedSamples = Math.min(samples, this.#position - beginSample);
     this.#counters.overlapSamples += skippedSamples;
@@ -109,7 +114,7 @@ export class Timeline {
     this.#beginSample = beginSample;
     this.#endSample = beginSample + samples;
     this.#arrivalMs = arrivalMs;
-    this.#filledAhead = false;
+    this.#pauseSamples = 0;
     if (samples > 0) this.#packetSamples = samples;
     return skippedSamples;
   }
@@ -118,11 +123,11 @@ export class Timeline {
   tick(nowMs: number): void {
     if (this.#anchor === 'empty') return;
     const pauseMs = Math.max(PAUSE_AFTER_MS, (PAUSE_AFTER_PACKETS * this.#packetSamples) / SAMPLES_PER_MS);
-    if (nowMs - this.#arrivalMs < pauseMs) return;
     const missingSamples = this.#dueSample(nowMs - pauseMs) - this.#position;
     if (missingSamples <= 0) return;
-    this.#filledAhead = true;
-    this.#emitFill('silence', Math.min(missingSamples, TICK_FILL_MAX_MS * SAMPLES_PER_MS));
+    const fillSamples = Math.min(missingSamples, TICK_FILL_MAX_MS * SAMPLES_PER_MS);
+    this.#pauseSamples += fillSamples;
+    this.#emitFill('silence', fillSamples);
   }
 
   /** The next packet gets a new anchor: its timestamp has nothing to do with those before. */
@@ -169,10 +174,15 @@ export class Timeline {
     return this.#beginSample + timestampDelta(timestamp, this.#timestamp);
   }
 
-  #fillGap(gapSamples: number, lostBefore: number): void {
-    const lossSamples = Math.min(gapSamples, lostBefore * this.#packetSamples);
+  #fillGap(gapSamples: number, lostSamples: number): void {
+    const lossSamples = Math.min(gapSamples, lostSamples);
     if (lossSamples > 0) this.#emitFill('loss', lossSamples);
     if (gapSamples > lossSamples) this.#emitFill('silence', gapSamples - lossSamples);
+
+    // What ticks filled while packets were lost, not knowing it, is laid to loss now.
+    const belatedSamples = Math.min(this.#pauseSamples, lostSamples - lossSamples);
+    this.#counters.lossSamples += belatedSamples;
+    this.#counters.silenceSamples -= belatedSamples;
   }
 
   #emitFill(cause: FillCause, samples: number): void {

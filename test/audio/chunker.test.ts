@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 
 import { CHUNK_SAMPLES, Chunker } from '../../src/audio/chunker.ts';
 import { decodeG711 } from '../../src/audio/g711.ts';
-import { LegAudio } from '../../src/audio/leg-audio.ts';
 import { codes } from '../support/rtp-stream.ts';
 
 interface Chunk {
@@ -79,22 +78,5 @@ describe('Chunker', () => {
         expect(chunks.map(({ beginSample }) => beginSample)).toEqual(chunks.map((_, i) => 800 * i));
       }),
     );
-  });
-});
-
-describe('LegAudio', () => {
-  it('is zero where packets were lost and where nothing was sent, and flushes at the end', () => {
-    const chunks: Chunk[] = [];
-    const audio = new LegAudio((pcm, beginSample) => chunks.push({ pcm, beginSample }));
-    audio.audio('PCMU', codes(0, 200), 40, 200);
-    audio.fill('loss', 160);
-    audio.fill('silence', 480);
-    audio.audio('PCMA', codes(800, 160), 0, 160);
-    audio.end();
-    expect(samplesOf(chunks)).toEqual([
-      ...decodeG711('PCMU', codes(40, 160)),
-      ...Array<number>(640).fill(0),
-      ...decodeG711('PCMA', codes(800, 160)),
-    ]);
   });
 });

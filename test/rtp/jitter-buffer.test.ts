@@ -122,6 +122,23 @@ describe('JitterBuffer', () => {
     expect(buffer.counters.late).toBe(1);
   });
 
+  it('tells late from played long after its records went round', () => {
+    const { push, buffer } = setUp();
+    for (let sequence = 0; sequence < 600; sequence++) if (sequence !== 580) push(sequence, 20 * sequence);
+    push(580, 12_000);
+    push(581, 12_000);
+    expect(buffer.counters).toMatchObject({ late: 1, duplicates: 1 });
+  });
+
+  it('keeps no records of the line before a restart', () => {
+    const { push, buffer } = setUp();
+    for (let sequence = 0; sequence < 10; sequence++) push(sequence);
+    buffer.restart();
+    push(8);
+    push(7);
+    expect(buffer.counters).toMatchObject({ late: 1, duplicates: 0 });
+  });
+
   it('holds packets in order, too, while it is parked', () => {
     const { played, push, buffer } = setUp();
     push(1);

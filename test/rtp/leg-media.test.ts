@@ -131,6 +131,13 @@ describe('LegMedia', () => {
     expect(media.counters()).toMatchObject({ ssrcChanges: 1, packetsLost: 0, packetsForeign: 0 });
   });
 
+  it('relates a new SSRC to none of the timestamps before, near as they may be', () => {
+    const { flow, sink } = setUp();
+    flow(0, 0, 5);
+    for (let i = 5; i < 10; i++) flow(20 * i, i, 1, { ssrc: 0x9999, timestamp: 160 * i + 24_000 });
+    expect(sink.heard).toEqual([...codes(0, 1_600)]);
+  });
+
   it('puts a new SSRC after a pause where the wall clock is', () => {
     const { flow, ticks, sink } = setUp();
     flow(0, 0, 5);
@@ -215,6 +222,20 @@ describe('LegMedia', () => {
     expect(media.counters()).toMatchObject({ packetsUnknownPayloadType: 1, packetsLost: 0 });
   });
 
+  it('lays to loss what was lost before a packet that has no place of its own', () => {
+    const { flow, send, sink } = setUp();
+    flow(0, 0, 5);
+    send(120, { sequenceNumber: 6, timestamp: 800, payloadType: 101, payload: Buffer.alloc(4) });
+    send(140, { sequenceNumber: 7, timestamp: 800, payloadType: 18 });
+    flow(220, 11, 1, { sequenceNumber: 8 });
+    expect(sink.runs).toEqual([
+      ['audio', 800],
+      ['loss', 160],
+      ['silence', 800],
+      ['audio', 160],
+    ]);
+  });
+
   it('gives an overdue gap up at the next tick', () => {
     const { flow, sink, media } = setUp();
     flow(0, 0, 5);
@@ -273,15 +294,17 @@ describe('LegMedia', () => {
     it('keeps the clock when the network had stalled and delivers in a burst', () => {
       const { send, flow, ticks, sink, media } = setUp();
       flow(0, 0, 50);
-      ticks(1_000, 1_500);
-      for (let i = 50; i < 80; i++) {
-        send(1_600, { sequenceNumber: i, timestamp: 160 * i, atSample: 160 * i });
+      ticks(1_000, 1_700);
+      for (let i = 50; i < 90; i++) {
+        send(1_790, { sequenceNumber: i, timestamp: 160 * i, atSample: 160 * i });
+        // Nothing is filled while packets wait for the verdict.
+        if (i === 52) media.tick(1_790);
       }
-      flow(1_620, 80, 50);
+      flow(1_800, 90, 50);
       expectInPlace(sink.heard);
-      expect(sink.heard).toHaveLength(130 * 160);
+      expect(sink.heard).toHaveLength(140 * 160);
       expect(media.counters()).toMatchObject({ timestampResets: 0, packetsLost: 0 });
-      // The tick at 1,500 ms had filled up to what was due 200 ms before; the burst brought the rest.
+      // The tick at 1,700 ms had filled up to what was due 400 ms before; the burst brought the rest.
       expect(media.counters()).toMatchObject({ silenceMs: 320, overlapMs: 320 });
     });
 

@@ -58,6 +58,13 @@ describe('ReceptionStatistics', () => {
     );
   });
 
+  it('takes the difference of two transits on both sides of the sign for the small one that it is', () => {
+    const statistics = new ReceptionStatistics();
+    statistics.arrive(0x8000_0001, 0);
+    statistics.arrive(0x8000_0001 + 160, 36);
+    expect(statistics.jitterMs).toBe(1);
+  });
+
   it('takes a leap of the timestamps for what it is', () => {
     const statistics = new ReceptionStatistics();
     statistics.arrive(0, 0);

@@ -111,6 +111,14 @@ describe('Timeline', () => {
     ]);
   });
 
+  it('lays a loss behind comfort noise to as much audio as packets had before', () => {
+    const { place, log } = setUp();
+    place(0, 0);
+    place(160, 20, { samples: 0 });
+    place(1_600, 200, { lostBefore: 2 });
+    expect(log[1]).toEqual(['loss', 160, 320]);
+  });
+
   it('takes an empty packet, and the one of the same timestamp after it', () => {
     const { place, log } = setUp();
     place(0, 0);
@@ -126,10 +134,10 @@ describe('Timeline', () => {
       expect(log).toEqual([]);
     });
 
-    it('lets silence flow after 200 ms, 200 ms behind the wall clock', () => {
+    it('lets silence flow after 400 ms, 400 ms behind the wall clock', () => {
       const { timeline, place, log } = setUp();
       place(0, 1_000);
-      for (let nowMs = 1_050; nowMs < 1_500; nowMs += 100) timeline.tick(nowMs);
+      for (let nowMs = 1_050; nowMs < 1_700; nowMs += 100) timeline.tick(nowMs);
       expect(log.slice(1)).toEqual([
         ['silence', 160, 400],
         ['silence', 560, 800],
@@ -150,14 +158,23 @@ describe('Timeline', () => {
     it('fills only what is still missing when packets come again', () => {
       const { timeline, place, log } = setUp();
       place(0, 0);
-      timeline.tick(400);
+      timeline.tick(600);
       place(8_000, 1_000);
+      expect(timeline.isPaused).toBe(false);
       expect(log).toEqual([
         ['audio', 0, 160],
         ['silence', 160, 1_600],
         ['silence', 1_760, 6_240],
         ['audio', 8_000, 160],
       ]);
+    });
+
+    it('counts as loss what was filled while packets were lost, once that is known', () => {
+      const { timeline, place } = setUp();
+      place(0, 0);
+      timeline.tick(700);
+      place(160 * 31, 820, { lostBefore: 20 });
+      expect(timeline.counters).toMatchObject({ lossSamples: 20 * 160, silenceSamples: 10 * 160 });
     });
 
     it('fills at most a second in one tick, after the process stood still', () => {
@@ -174,8 +191,8 @@ describe('Timeline', () => {
     it('drops of a late burst what was filled meanwhile', () => {
       const { timeline, place, log } = setUp();
       place(0, 0);
-      timeline.tick(300);
-      for (let i = 1; i <= 6; i++) place(160 * i, 310);
+      timeline.tick(500);
+      for (let i = 1; i <= 6; i++) place(160 * i, 510);
       expect(log).toEqual([
         ['audio', 0, 160],
         ['silence', 160, 800],
@@ -270,7 +287,7 @@ describe('Timeline', () => {
   it('says which timestamps fall into a stretch that was filled', () => {
     const { timeline, place } = setUp();
     place(1_000, 0);
-    timeline.tick(400);
+    timeline.tick(600);
     const overlaps = [1_000, 1_160, 1_160 + 1_599, 1_160 + 1_600, 900].map((t) => timeline.overlaps(t));
     expect(overlaps).toEqual([false, true, true, false, false]);
   });
