@@ -13,7 +13,7 @@ import { G711_LAWS, lowBitOfPcm, NOT_A_CODE } from './law.ts';
 
 /** Positions count samples since the first one that the reader was fed. */
 export type CaptionEvent =
-  /** A copy begins; what it says is not known yet. Comes for the first copy of a sentence only. */
+  /** A copy begins; what it says is not known yet. Not told of the copies of a sentence that is known already. */
   | { readonly kind: 'sync'; readonly atCode: number }
   /** A copy that began there was hit before it could be read. */
   | { readonly kind: 'unreadable'; readonly atCode: number }

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createDashscopeOpener, type DashscopeOpenerOptions } from '../../src/asr/dashscope-session.ts';
 import type { AsrEvent, AsrSession } from '../../src/asr/session.ts';
 import { CallscribeError } from '../../src/errors.ts';
-import { silentLogger } from '../../src/log.ts';
+import { createLogger, silentLogger } from '../../src/log.ts';
 import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/server.ts';
 import { chunksOf, makeCodes, toPcmBuffer } from '../support/captioned-audio.ts';
@@ -425,3 +425,42 @@ it('keeps two legs apart', async () => {
     texts.map((text) => [text]),
   );
 });
+
+describe('whatever happens, a session', () => {
+  it.each<[string, Partial<SandboxOptions>]>([
+    ['a good end', {}],
+    [
+      'a task-failed',
+      { faults: () => ({ failAtFrame: { frame: 5, code: 'InternalError', message: GREETING } }) },
+    ],
+    ['a cut socket', { faults: () => ({ closeAtFrame: { frame: 5, closeCode: 1006 } }) }],
+    ['a refused handshake', { apiKeys: ['another'] }],
+    ['a finish-task without an answer', { faults: () => ({ neverFinish: true }) }],
+  ])('leaves neither socket nor timer behind, and no word or key in the log: %s', async (_case, options) => {
+    const lines: string[] = [];
+    const logger = createLogger({
+      level: 'trace',
+      format: 'json',
+      destination: { write: (line: string) => void lines.push(line) },
+    });
+    const timersBefore = (await openResources()).timers;
+    const sandbox = await sandboxWith({ ...options, logger });
+    await recognise(open(sandbox.url, { logger, limits: { finishTimeoutMs: 50 } }), SPEECH);
+    await sandbox.close();
+    const { timers, sockets } = await openResources();
+    expect(sockets).toEqual([]);
+    expect(timers).toBeLessThanOrEqual(timersBefore);
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.join('')).not.toMatch(/sk-test-secret|您好/);
+  });
+});
+
+/** What keeps the event loop busy, once closed handles had the turns of the loop that they take to go. */
+async function openResources(): Promise<{ timers: number; sockets: string[] }> {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  const resources = process.getActiveResourcesInfo();
+  return {
+    timers: resources.filter((resource) => resource === 'Timeout').length,
+    sockets: resources.filter((resource) => resource.startsWith('TCP')),
+  };
+}
