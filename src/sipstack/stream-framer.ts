@@ -19,6 +19,7 @@ export class StreamFramer {
   #pending: Buffer = Buffer.alloc(0);
   /** Where the search for the end of the head goes on, so that a slow sender costs O(n) and not O(n²). */
   #searchedBytes = 0;
+  #emptyLines = 0;
   /** The length of the message that is being collected, once its head is in. */
   #wantedBytes: number | undefined;
 
@@ -53,15 +54,16 @@ export class StreamFramer {
     return taken;
   }
 
-  /** Between messages: a double CRLF is a ping, a single one a pong or padding. */
+  /** Between messages: two empty lines are a ping, a single one is padding (or somebody's pong). */
   #skipKeepAlives(deliver: (framed: Framed) => void): void {
     while (this.#pending[0] === CR && this.#pending[1] === LF) {
-      const isPing = this.#pending[2] === CR && this.#pending[3] === LF;
-      // `\r\n\r` may become a ping with the next byte.
-      if (!isPing && this.#pending.length === 3 && this.#pending[2] === CR) return;
-      this.#take(isPing ? 4 : 2);
-      if (isPing) deliver({ kind: 'ping' });
+      this.#take(2);
+      this.#emptyLines += 1;
+      if (this.#emptyLines < 2) continue;
+      this.#emptyLines = 0;
+      deliver({ kind: 'ping' });
     }
+    if (this.#pending.length > 1) this.#emptyLines = 0;
   }
 
   #readHead(): number | undefined {
