@@ -46,10 +46,11 @@ async function run({ mode, options, files }: CallCommand): Promise<boolean> {
       onEvent: (event) => {
         if (json || calls > 1) return;
         if (event.kind === 'provisional') print(`${event.status} …`);
-        if (event.kind === 'answered')
-          {print(
+        if (event.kind === 'answered') {
+          print(
             `answered, sending ${event.lines.filter((kind) => kind === 'accepted').length} of ${legs.length} legs`,
-          );}
+          );
+        }
       },
     },
     onReport: (report, done) => {

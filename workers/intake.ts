@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 
 import type { OpenAsrSession } from '../src/asr/session.ts';
-import { isAccepting, type IntakeServices, openCall } from '../src/call/intake.ts';
+import { type IntakeServices, isAccepting, openCall } from '../src/call/intake.ts';
 import type { Publisher } from '../src/call/publisher.ts';
 import { CallRegistry } from '../src/call/registry.ts';
 import type { Clock } from '../src/clock.ts';

@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto';
+
+import { createDashscopeOpener } from '../src/asr/dashscope-session.ts';
+import { systemClock } from '../src/clock.ts';
+import type { Config } from '../src/config.ts';
+import { type Edge, startEdge } from '../src/edge/edge.ts';
+import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
+import { startHttpServer } from '../src/http/server.ts';
+import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
+import type { Logger } from '../src/log.ts';
+import { createMetrics, type Metrics, observe } from '../src/metrics.ts';
+import { postgresBackend, type QueueBackend, redisBackend } from '../src/queue/backend.ts';
+import { QueuePublisher } from '../src/queue/publisher.ts';
+import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
+import { SANDBOX_RATE_LIMIT, startSandbox } from '../src/sandbox/server.ts';
+import { migrate } from '../src/store/migrate.ts';
+import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import { startCallsRole } from './calls.ts';
+import { CloseStack } from './close-stack.ts';
+import { startIntakeRole } from './intake.ts';
+import { startSentencesRole } from './sentences.ts';
+
+export const ROLES = ['intake', 'sentences', 'calls'] as const;
+export type RoleName = (typeof ROLES)[number];
+
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly roles: readonly RoleName[];
+  readonly logger: Logger;
+  /** Told before each thing that may take a while, for whoever watches. */
+  readonly onStep?: (step: string) => void;
+}
+
+/** What runs in this process. */
+export interface Service extends AsyncDisposable {
+  readonly httpUrl: string;
+  /** Where the embedded SIP edge listens; empty where a drachtio-server does. */
+  readonly sipAddresses: Edge['sipAddresses'];
+  /** Undefined where no role of this process touches the database. */
+  readonly pool: Pool | undefined;
+  readonly live: LiveHub;
+  readonly recogniser: 'sandbox' | 'dashscope' | undefined;
+  /** Drains and closes everything in the order that `startService` gives; may be called twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts roles and, where nothing is configured, the embedded stand-ins that they need. Everything is closed in
+ * the reverse order of its start: intake (drained), publisher, SIP edge, recogniser, writers, database, HTTP.
+ *
+ * @throws {CallscribeError} with the way out; whatever was started before is closed
+ */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const closers = new CloseStack();
+  try {
+    return await new Starter(options, closers).start();
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+class Starter {
+  readonly #options: ServiceOptions;
+  readonly #closers: CloseStack;
+  readonly #metrics: Metrics = createMetrics();
+  readonly #live = createLiveHub();
+  readonly #readiness: Record<string, () => boolean> = {};
+
+  constructor(options: ServiceOptions, closers: CloseStack) {
+    this.#options = options;
+    this.#closers = closers;
+  }
+
+  async start(): Promise<Service> {
+    const { config, roles } = this.#options;
+    let started = false;
+    this.#readiness['started'] = () => started;
+    const http = await startHttpServer({
+      listen: config.http,
+      metrics: this.#metrics,
+      readiness: this.#readiness,
+    });
+    this.#closers.add(() => http.close());
+
+    const databaseUrl = await this.#databaseUrl();
+    const pool = databaseUrl === undefined ? undefined : await this.#openStore(databaseUrl);
+    const backend = openBackend(config, databaseUrl);
+    if (pool !== undefined) await this.#startWriters(pool, backend);
+    const intake = roles.includes('intake') ? await this.#startIntake(backend) : undefined;
+    started = true;
+    return {
+      httpUrl: http.url,
+      sipAddresses: intake?.sipAddresses ?? [],
+      pool,
+      live: this.#live,
+      recogniser: intake?.recogniser,
+      close: () => this.#closers.close(),
+      [Symbol.asyncDispose]: () => this.#closers.close(),
+    };
+  }
+
+  #step(step: string): void {
+    this.#options.onStep?.(step);
+  }
+
+  /** Undefined where neither a writer nor the queue of this process needs a database. */
+  async #databaseUrl(): Promise<string | undefined> {
+    const { config, roles, logger } = this.#options;
+    const needed = config.redisUrl === undefined || roles.some((role) => role !== 'intake');
+    if (!needed || config.databaseUrl !== undefined) return config.databaseUrl;
+    this.#step('starting the embedded Postgres (the first start takes some seconds)');
+    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, logger });
+    this.#closers.add(() => postgres.close());
+    return postgres.url;
+  }
+
+  async #openStore(databaseUrl: string): Promise<Pool> {
+    const { logger } = this.#options;
+    const pool = createPool({ databaseUrl, logger });
+    this.#closers.add(() => pool.end());
+    await checkDatabase(pool);
+    this.#step('bringing the database to the newest schema');
+    await migrate(databaseUrl, logger);
+    return pool;
+  }
+
+  async #startWriters(pool: Pool, backend: QueueBackend): Promise<void> {
+    const { roles, logger } = this.#options;
+    const deps = { pool, backend, logger, metrics: this.#metrics };
+    for (const [name, start] of [
+      ['calls', startCallsRole],
+      ['sentences', startSentencesRole],
+    ] as const) {
+      if (!roles.includes(name)) continue;
+      this.#step(`starting the ${name} role`);
+      const role = await start(deps);
+      this.#closers.add(() => role.close());
+    }
+  }
+
+  async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
+    const { config, logger } = this.#options;
+    const recogniser = await this.#recogniser();
+    const edge = await this.#sipServer();
+    const publisher = await this.#openPublisher(backend);
+    this.#step('starting the intake');
+    const intake = await startIntakeRole({
+      config,
+      sipServer: edge,
+      openAsr: createDashscopeOpener({ ...recogniser, workspace: config.dashscope.workspace, logger }),
+      publisher,
+      canPublish: () => publisher.state === 'ready',
+      live: this.#live,
+      metrics: this.#metrics,
+      logger,
+      clock: systemClock,
+    });
+    this.#closers.add(() => intake.close());
+    this.#readiness['intake'] = () => intake.isReady();
+    return { sipAddresses: edge.sipAddresses, recogniser: recogniser.kind };
+  }
+
+  async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: string }> {
+    const { config, logger } = this.#options;
+    const { apiKey, wsUrl } = config.dashscope;
+    if (wsUrl !== undefined) return { kind: 'dashscope', url: wsUrl, apiKey: apiKey ?? 'no-key-configured' };
+    this.#step(`starting the sandbox in place of DashScope (recogniser: ${captionsRecogniser.description})`);
+    const sandboxKey = randomUUID();
+    const sandbox = await startSandbox({
+      host: '127.0.0.1',
+      port: 0,
+      apiKeys: [sandboxKey],
+      recogniser: captionsRecogniser,
+      rateLimit: SANDBOX_RATE_LIMIT,
+      logger,
+    });
+    this.#closers.add(() => sandbox.close());
+    logger.warn(
+      { recogniser: captionsRecogniser.description },
+      'sandbox in place of DashScope: no real recognition',
+    );
+    return { kind: 'sandbox', url: sandbox.url, apiKey: sandboxKey };
+  }
+
+  async #sipServer(): Promise<{
+    host: string;
+    port: number;
+    secret: string;
+    sipAddresses: Edge['sipAddresses'];
+  }> {
+    const { config, logger } = this.#options;
+    if (config.drachtio !== undefined) return { ...config.drachtio, sipAddresses: [] };
+    this.#step('starting the embedded SIP edge');
+    const edge = await startEdge({ listen: config.sip.listen, logger });
+    this.#closers.add(() => edge.close());
+    return edge;
+  }
+
+  async #openPublisher(backend: QueueBackend): Promise<QueuePublisher> {
+    const { logger } = this.#options;
+    const publisher = await QueuePublisher.open({
+      backend,
+      logger,
+      clock: systemClock,
+      onOutcome: (queue, outcome, jobs) => {
+        this.#metrics.jobs.inc({ queue, outcome }, jobs);
+      },
+    });
+    this.#closers.add(() => publisher.close());
+    observe(
+      this.#metrics,
+      'callscribe_backlog_jobs',
+      'jobs that wait for the queue',
+      () => publisher.counts.waiting,
+    );
+    return publisher;
+  }
+}
+
+function openBackend(config: Config, databaseUrl: string | undefined): QueueBackend {
+  if (config.redisUrl !== undefined) return redisBackend({ redisUrl: config.redisUrl });
+  if (databaseUrl === undefined) throw new Error('unreachable: without Redis there is always a database');
+  return postgresBackend({ databaseUrl });
+}
