@@ -1,7 +1,7 @@
+import { seededRandom } from '../sample/seeded-random.ts';
 import { type Impairments, type PacketPlan, planPackets, REORDER_MAX_PACKETS } from './impairment-plan.ts';
 import type { LegSource } from './leg-source.ts';
 import { packetCount, type RtpStart } from './rtp-packets.ts';
-import { seededRandom } from './seeded-random.ts';
 
 export interface CallPlanOptions {
   readonly legs: readonly Pick<LegSource, 'codes'>[];
