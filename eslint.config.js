@@ -36,7 +36,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/no-unused-vars': [
         'error',
-        { argsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_' },
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_$', caughtErrorsIgnorePattern: '^_' },
       ],
       // Index access is `T | undefined` under noUncheckedIndexedAccess; where the bound was just checked,
       // `!` says so more briefly than a branch that can never run.

@@ -128,6 +128,10 @@ export class Call {
     this.#state = 'active';
     this.#answeredAt = this.#services.clock.wallTime();
     this.#hangUp = hangUp;
+    this.#services.logger.info(
+      { callId: this.id, legs: this.legCount, mapping: this.#mapping, recording: this.#options.recording },
+      'call answered',
+    );
     this.#publish();
     for (const event of this.#eventsBeforeAnswer.splice(0)) this.#services.publisher.publishEvent(event);
   }
@@ -163,6 +167,8 @@ export class Call {
     this.#endReason = reason;
     this.#endedAt = this.#services.clock.wallTime();
     await this.#release();
+    const sentences = this.#legs.reduce((sum, leg) => sum + (leg.record().sentenceCount ?? 0), 0);
+    this.#services.logger.info({ callId: this.id, reason, sentences }, 'call ended');
     this.#publish();
   }
 
@@ -175,7 +181,11 @@ export class Call {
   async #legFor(index: number, offer: SdpOffer): Promise<Leg | undefined> {
     const standing = this.#legOfLine.get(index);
     const line = offer.lines[index];
-    if (standing !== undefined || line === undefined) return standing;
+    if (line === undefined) return undefined;
+    if (standing !== undefined) {
+      standing.reoffered(line);
+      return standing;
+    }
     if (!this.#options.mayOpenLeg()) {
       // A call that stands is not ended because its next line finds no room.
       if (this.#state !== 'opening') return undefined;

@@ -55,6 +55,7 @@ export class Leg {
   readonly #services: LegServices;
   readonly #options: LegOptions;
   readonly #law: G711Law;
+  #line: OfferedLine;
   readonly #audio = new LegAudio((pcm) => {
     this.#push(pcm);
   });
@@ -73,6 +74,7 @@ export class Leg {
     this.#services = services;
     this.#options = options;
     this.#law = law;
+    this.#line = options.line;
   }
 
   /** Binds the leg's ports. @throws {CallscribeError} RTP_PORTS_EXHAUSTED */
@@ -115,6 +117,13 @@ export class Leg {
     return this.#receiver.rtcpPort;
   }
 
+  /** A new offer for the same line: where the peer sends from elsewhere now, its packets are to be taken. */
+  reoffered(line: OfferedLine): void {
+    const { address, port } = this.#line;
+    if (line.address !== address || line.port !== port) this.#receiver.relatch();
+    this.#line = line;
+  }
+
   /** Whether audio came but no recogniser would take it. */
   get recognitionFailed(): boolean {
     return this.#recognitionFailed;
@@ -129,7 +138,7 @@ export class Leg {
     return {
       id: this.id,
       legNo: this.#options.legNo,
-      label: this.#options.line.label,
+      label: this.#line.label,
       role: this.#party.role,
       name: this.#party.name,
       uri: this.#party.uri,
