@@ -1,0 +1,126 @@
+import type { DefaultJobOptions, Job as BullJob, WorkerOptions } from 'bullmq';
+
+import { CallscribeError, systemCode } from '../errors.ts';
+import type { JobQueue, JobWorker, TakenJob, WorkerSettings } from './backend.ts';
+import { CLOSE_MAX_MS, OPEN_MAX_MS } from './backend.ts';
+import { within } from './within.ts';
+
+// What both backends share: how BullMQ is set up, and its queues and workers behind our own interfaces.
+
+/**
+ * A job stays until it is done: neither attempts nor stalls end it (`integer` bounds the number in Postgres).
+ * Its error keeps one stack, not one an attempt.
+ */
+const ATTEMPTS_MAX = 1_000_000_000;
+export const JOB_OPTIONS: DefaultJobOptions = {
+  attempts: ATTEMPTS_MAX,
+  backoff: { type: 'custom' },
+  removeOnFail: false,
+  stackTraceLimit: 1,
+  keepLogs: 0,
+};
+
+/** Of a killed worker, jobs in hand come back after the lock's time and at most two looks: 25 s. */
+const WORKER_OPTIONS = {
+  lockDuration: 15_000,
+  stalledInterval: 5_000,
+  maxStalledCount: ATTEMPTS_MAX,
+  runRetryDelay: 1_000,
+};
+
+export const taken = (job: BullJob<unknown>): TakenJob => ({
+  id: job.id ?? '',
+  name: job.name,
+  data: job.data,
+});
+
+export const workerOptions = ({
+  concurrency,
+  retryDelayMs,
+}: WorkerSettings): Omit<WorkerOptions, 'connection'> => ({
+  ...WORKER_OPTIONS,
+  concurrency,
+  // Taking jobs begins when the connection stands, so that a wrong address is one error and not many.
+  autorun: false,
+  settings: { backoffStrategy: retryDelayMs },
+});
+
+/** What this file needs of a BullMQ queue, whatever its backend. */
+interface AnyQueue {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  waitUntilReady(): Promise<void>;
+  addBulk(jobs: { name: string; data: unknown; opts: { jobId: string } }[]): Promise<unknown>;
+  getJobCounts(): Promise<Record<string, number>>;
+  close(): Promise<void>;
+  disconnect(): Promise<void>;
+}
+
+export async function openQueue(
+  queue: AnyQueue,
+  onError: (error: Error) => void,
+  way: string,
+): Promise<JobQueue> {
+  queue.on('error', onError);
+  await ready(queue, way);
+  return {
+    add: async (jobs) => {
+      await queue.addBulk(jobs.map(({ name, data, id }) => ({ name, data, opts: { jobId: id } })));
+    },
+    counts: async () => {
+      const counts = await queue.getJobCounts();
+      const of = (state: string): number => counts[state] ?? 0;
+      return {
+        waiting: of('waiting') + of('prioritized') + of('paused'),
+        active: of('active'),
+        delayed: of('delayed'),
+        failed: of('failed'),
+        completed: of('completed'),
+      };
+    },
+    close: () => closeWithin(queue),
+  };
+}
+
+interface AnyWorker {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'stalled', listener: (jobId: string) => void): unknown;
+  waitUntilReady(): Promise<void>;
+  run(): Promise<void>;
+  close(): Promise<void>;
+  disconnect(): Promise<void>;
+}
+
+export async function openWorker(
+  worker: AnyWorker,
+  settings: WorkerSettings,
+  way: string,
+): Promise<JobWorker> {
+  worker.on('error', settings.onError);
+  worker.on('stalled', settings.onStalled);
+  await ready(worker, way);
+  worker.run().catch(settings.onError);
+  return { close: () => closeWithin(worker) };
+}
+
+async function ready(opened: AnyQueue | AnyWorker, way: string): Promise<void> {
+  let cause: unknown;
+  opened.on('error', (error) => (cause = error));
+  try {
+    const outcome = await within(OPEN_MAX_MS, opened.waitUntilReady());
+    if (outcome === 'done') return;
+  } catch (error) {
+    cause = error;
+  }
+  await closeWithin(opened);
+  throw new CallscribeError(
+    'QUEUE_UNREACHABLE',
+    `the queue cannot be reached (${systemCode(cause) ?? `no answer in ${OPEN_MAX_MS / 1000} s`}). ${way}`,
+    { cause, retryable: true },
+  );
+}
+
+/** BullMQ waits for an answer to its goodbye, which a dead server does not give. */
+async function closeWithin(opened: AnyQueue | AnyWorker): Promise<void> {
+  const outcome = await within(CLOSE_MAX_MS, opened.close()).catch(() => 'failed' as const);
+  if (outcome !== 'done') await within(1_000, opened.disconnect()).catch(() => undefined);
+}

@@ -1,0 +1,80 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { KeepJobs } from 'bullmq';
+import { createPostgresBackend, Queue, Worker } from 'bullmq';
+
+import type { QueueBackend } from './backend.ts';
+import { JOB_OPTIONS, openQueue, openWorker, taken, workerOptions } from './bullmq.ts';
+
+export interface PostgresQueueOptions {
+  readonly databaseUrl: string;
+  /** The queue's tables stand in a schema of their own. Default `callscribe_queue`. */
+  readonly schema?: string;
+}
+
+/**
+ * Done jobs are kept for a while, so that a repeat is known by its id; the rows' keys know it for ever. By age
+ * alone: BullMQ's count on Postgres scans all kept rows after each job (apply_retention, bullmq 6.7).
+ */
+const KEEP: KeepJobs = { age: 300 };
+const FETCH_PAUSE_MS = 500;
+
+/** BullMQ on Postgres 14 or newer; the tables are made at the first opening. Not through PgBouncer: it listens. */
+export function postgresBackend({
+  databaseUrl,
+  schema = 'callscribe_queue',
+}: PostgresQueueOptions): QueueBackend {
+  const connection = (max: number) => ({
+    connectionString: databaseUrl,
+    schema,
+    migrate: true,
+    max,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 30_000,
+    keepAlive: true,
+    application_name: 'callscribe queue',
+  });
+  const way = 'Correct DATABASE_URL, or leave it empty for the embedded Postgres.';
+  return {
+    kind: 'postgres',
+    openQueue: (name, onError) =>
+      openQueue(
+        new Queue(
+          name,
+          {
+            connection: connection(2),
+            defaultJobOptions: { ...JOB_OPTIONS, removeOnComplete: KEEP },
+          },
+          createPostgresBackend,
+        ),
+        onError,
+        way,
+      ),
+    openWorker: (name, settings) =>
+      openWorker(
+        new Worker(
+          name,
+          (job) => settings.process(taken(job)),
+          { connection: connection(Math.min(settings.concurrency, 4)), ...workerOptions(settings) },
+          unhurriedPostgresBackend,
+        ),
+        settings,
+        way,
+      ),
+  };
+}
+
+/**
+ * BullMQ asks for the next job again at once when Postgres drops its session, 2,000 times a second until the
+ * server is back (bullmq 6.7; a refused connection it does wait for). This waits a moment after each failure.
+ */
+const unhurriedPostgresBackend: typeof createPostgresBackend = (...args) => {
+  const backend = createPostgresBackend(...args);
+  const moveToActive = backend.moveToActive.bind(backend);
+  backend.moveToActive = (...next) =>
+    moveToActive(...next).catch(async (error: unknown) => {
+      await sleep(FETCH_PAUSE_MS);
+      throw error;
+    });
+  return backend;
+};
