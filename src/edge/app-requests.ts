@@ -98,6 +98,7 @@ export class AppRequests {
       headers: [...asHeader('Contact', contact), ...written.others],
       body: request.body,
     });
+    if (request.method === 'INVITE' && request.body.length > 0) dialog.localSession = request.body;
     this.#send({ transactionId: randomUUID(), message, client, dialog }, outgoing, flow);
   }
 
@@ -289,27 +290,6 @@ export class AppRequests {
       this.#invites.delete(transactionId);
     }
   }
-
-  /** The peer never acknowledged our 2xx: hang up, and tell the app (RFC 3261 §13.3.1.4). */
-  readonly onAckMissing = (dialog: Dialog): void => {
-    const reason = { name: 'Reason', value: 'SIP;cause=200;text="ACK timeout"' };
-    this.#calls.end(dialog);
-    void this.#flowOr(() => this.#options.nextHop.inDialog(dialog)).then((flow) => {
-      const bye = dialogRequest(dialog, 'BYE', { headers: [reason] });
-      let sent = bye;
-      if (flow !== undefined) {
-        sent = this.#options.transactions.request(bye, flow, () => {
-          // Nobody is left who wants to know.
-        }).request;
-      }
-      const bytes = formatSipMessage(sent);
-      const meta =
-        flow === undefined
-          ? this.#metaNowhere('application', bytes)
-          : { ...metaOf('application', bytes, flow, this.#options.clock.wallTime()), ...flow.local };
-      dialog.client.send(encodeKnown(meta, { transactionId: 'unsolicited', dialogId: dialog.id }, bytes));
-    });
-  };
 
   #metaNowhere(source: WireMeta['source'], bytes: Buffer): WireMeta {
     const at = this.#options.clock.wallTime();

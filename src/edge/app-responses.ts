@@ -5,14 +5,16 @@ import { reply } from '../sipstack/reply.ts';
 import type { AppClient, SipFromApp } from './app-client.ts';
 import { ownContact, readAppHeaders } from './app-headers.ts';
 import type { Calls, Pending } from './calls.ts';
-import { contactUri, type Dialog } from './dialog.ts';
+import { contactUri } from './dialog.ts';
+import type { HangUp } from './hang-up.ts';
+import type { SessionTimers } from './session-timer.ts';
 import { encodeAnswer, encodeResponseSent, metaOf } from './wire-message.ts';
 
 export interface AppResponsesOptions {
   readonly calls: Calls;
   readonly clock: Clock;
-  /** The peer never acknowledged our 2xx. */
-  readonly onAckMissing: (dialog: Dialog) => void;
+  readonly hangUp: HangUp;
+  readonly sessionTimers: SessionTimers;
 }
 
 const UNKNOWN_TRANSACTION = 'Response not sent due to unknown transaction';
@@ -65,25 +67,37 @@ export class AppResponses {
       status: response.status,
       reason: response.reason,
       toTag: dialog?.localTag ?? toTag ?? transaction.toTag,
-      headers: [...contact, ...written.others],
+      headers: [...contact, ...this.#session(pending, response, written.others), ...written.others],
       body: response.body,
     });
     const onAckMissing = (): void => {
       this.#calls.close(pending);
       // A re-INVITE without ACK leaves the session as it was; drachtio-server does not hang up either.
-      if (isInitial) this.#options.onAckMissing(dialog);
+      if (isInitial) void this.#options.hangUp.now(dialog, 'ACK timeout');
     };
     const outcome = transaction.respond(sent, { onAckMissing });
+    if (outcome === 'forbidden') return 'Unknown server error sending response';
     if (outcome !== 'sent') {
+      const isFirst = isInitial && dialog.state === 'pending';
       this.#drop(pending, isInitial);
-      if (outcome === 'forbidden') return 'Unknown server error sending response';
-      return isInitial && dialog.state === 'pending'
-        ? UNKNOWN_TRANSACTION
-        : 'transport for response has been shutdown or closed';
+      return isFirst ? UNKNOWN_TRANSACTION : 'transport for response has been shutdown or closed';
     }
     this.#track(pending, sent.status, isInitial);
     if (isInvite && contact[0] !== undefined && dialog !== undefined) dialog.localContact = contact[0].value;
     return undefined;
+  }
+
+  /** Session timer and session description, where the response confirms them. */
+  #session(
+    { dialog, transaction }: Pending,
+    response: SipResponse,
+    written: readonly SipHeader[],
+  ): SipHeader[] {
+    const { request } = transaction;
+    const confirms = request.method === 'INVITE' || request.method === 'UPDATE';
+    if (dialog === undefined || !confirms || response.status < 200 || response.status > 299) return [];
+    if (request.method === 'INVITE' && response.body.length > 0) dialog.localSession = response.body;
+    return this.#options.sessionTimers.accept(dialog, request, written);
   }
 
   /** What a response does to its dialog. */

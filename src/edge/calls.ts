@@ -1,4 +1,4 @@
-import type { SipRequest, SipResponse } from '../sipstack/message.ts';
+import type { SipHeader } from '../sipstack/message.ts';
 import { reply } from '../sipstack/reply.ts';
 import type { RespondOutcome, ServerTransaction } from '../sipstack/server-transaction.ts';
 import type { AppClient } from './app-client.ts';
@@ -96,6 +96,8 @@ export class Calls {
   /** The dialog is over. What else waits in it is answered 487 (RFC 3261 §15.1.2), save `except`. */
   end(dialog: Dialog, except?: Pending): void {
     if (this.#dialogs.get(dialog.id) === dialog) this.#dialogs.delete(dialog.id);
+    dialog.state = 'ended';
+    clearTimeout(dialog.sessionTimer);
     dialog.unacknowledged?.transaction.acknowledged();
     dialog.unacknowledged = undefined;
     for (const pending of this.#pending.values()) {
@@ -123,6 +125,7 @@ export class Calls {
   /** Forgets everything without another message. */
   clear(): void {
     for (const timer of this.#deadlines.values()) clearTimeout(timer);
+    for (const dialog of this.#dialogs.values()) clearTimeout(dialog.sessionTimer);
     this.#deadlines.clear();
     this.#pending.clear();
     this.#dialogs.clear();
@@ -135,12 +138,8 @@ export function answer(
   status: number,
   reason: string,
   dialog?: Dialog,
+  headers: readonly SipHeader[] = [],
 ): RespondOutcome {
-  return transaction.respond(
-    ownReply(transaction.request, status, reason, dialog?.localTag ?? transaction.toTag),
-  );
-}
-
-function ownReply(request: SipRequest, status: number, reason: string, toTag: string): SipResponse {
-  return reply(request, { status, reason, toTag });
+  const toTag = dialog?.localTag ?? transaction.toTag;
+  return transaction.respond(reply(transaction.request, { status, reason, toTag, headers }));
 }

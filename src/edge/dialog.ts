@@ -7,9 +7,9 @@ import type { AppClient } from './app-client.ts';
 
 /**
  * `pending`: the INVITE is with the app (or with the peer) and no dialog exists on the network yet; `early`: a
- * provisional response has made one; `confirmed`: a 2xx has. RFC 3261 §12.
+ * provisional response has made one; `confirmed`: a 2xx has; `ended`: by BYE, failure or time-out. RFC 3261 §12.
  */
-export type DialogState = 'pending' | 'early' | 'confirmed';
+export type DialogState = 'pending' | 'early' | 'confirmed' | 'ended';
 
 /** The state of a dialog (RFC 3261 §12) as the edge keeps it for the app that owns it. */
 export interface Dialog {
@@ -34,6 +34,10 @@ export interface Dialog {
   localContact: string;
   /** Where the peer's last request came from. */
   flow: SipFlow;
+  /** The session description that we gave last, for a refresh. */
+  localSession: Buffer;
+  /** Runs while the session has an end (RFC 4028). */
+  sessionTimer: NodeJS.Timeout | undefined;
   /** Our 2xx that the peer has not acknowledged yet. */
   unacknowledged: { readonly number: number; readonly transaction: ServerTransaction } | undefined;
   /** The last INVITE of ours that is not over: answered with 2xx and waiting for the app's ACK, or still open. */
@@ -83,6 +87,8 @@ export function uasDialog(
     routeSet: headers(request, 'record-route').flatMap(splitList),
     localContact: options.localContact,
     flow,
+    localSession: Buffer.alloc(0),
+    sessionTimer: undefined,
     unacknowledged: undefined,
     outgoingInvite: undefined,
   };
@@ -116,6 +122,8 @@ export function uacDialog(
     routeSet: [],
     localContact: options.localContact,
     flow,
+    localSession: Buffer.alloc(0),
+    sessionTimer: undefined,
     unacknowledged: undefined,
     outgoingInvite: undefined,
   };

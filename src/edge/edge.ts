@@ -15,8 +15,10 @@ import { AppRequests } from './app-requests.ts';
 import { AppResponses } from './app-responses.ts';
 import { AppServer } from './app-server.ts';
 import { Calls } from './calls.ts';
+import { HangUp } from './hang-up.ts';
 import { NetworkSide } from './network-side.ts';
 import { NextHop } from './next-hop.ts';
+import { SessionTimers } from './session-timer.ts';
 import { encodeAnswer } from './wire-message.ts';
 
 export interface EdgeOptions {
@@ -98,8 +100,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     clock,
   });
   const transactions = new Transactions({ user: network, logger });
-  const requests = new AppRequests({ calls, transactions, nextHop: new NextHop(endpoints), clock, logger });
-  const responses = new AppResponses({ calls, clock, onAckMissing: requests.onAckMissing });
+  const nextHop = new NextHop(endpoints);
+  const hangUp = new HangUp({ calls, transactions, nextHop, clock, logger });
+  const sessionTimers = new SessionTimers({ transactions, nextHop, hangUp, logger });
+  const requests = new AppRequests({ calls, transactions, nextHop, clock, logger });
+  const responses = new AppResponses({ calls, clock, hangUp, sessionTimers });
   try {
     for (const listen of options.listen) {
       endpoints.push(await openSipEndpoint({ listen, onMessage: transactions.receive, logger }));

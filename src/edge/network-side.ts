@@ -11,6 +11,7 @@ import type { AppClient } from './app-client.ts';
 import { ownContact } from './app-headers.ts';
 import { answer, type Calls, type Pending } from './calls.ts';
 import { type Dialog, dialogIdOf, type DialogTags, dialogTags, uasDialog } from './dialog.ts';
+import { MIN_SESSION_SECONDS, readSessionExpires } from './session-timer.ts';
 import { encodeKnown, encodeNewRequest, metaOf } from './wire-message.ts';
 
 export interface NetworkSideOptions {
@@ -137,6 +138,13 @@ export class NetworkSide implements TransactionUser {
     }
     dialog.remoteNumber = number;
     dialog.flow = flow;
+    const isRefresh = method === 'INVITE' || method === 'UPDATE';
+    const session = isRefresh ? readSessionExpires(request.headers) : undefined;
+    if (session !== undefined && session.seconds < MIN_SESSION_SECONDS) {
+      const minimum = { name: 'Min-SE', value: String(MIN_SESSION_SECONDS) };
+      answer(transaction, 422, 'Session Interval Too Small', dialog, [minimum]);
+      return;
+    }
     if (dialog.state === 'early') {
       if (method === 'BYE') {
         // RFC 3261 §15: a caller may end an early dialog with BYE; the INVITE gets its 487 when the dialog ends.

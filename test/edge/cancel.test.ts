@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
 import type Srf from 'drachtio-srf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -131,7 +134,85 @@ describe('a repeated INVITE', () => {
   });
 });
 
+describe('before the call is answered', () => {
+  let call: ReturnType<typeof newCall>;
+  let toTag: string;
+  beforeEach(async () => {
+    call = newCall();
+    peer.send(invite(peer, call));
+    await until(() => calls.length === 1);
+    await sendResponse(calls[0]!.res, 180);
+    toTag = tagOf(await peer.next(/^SIP\/2.0 180/));
+  });
+
+  it('BYE ends it as CANCEL would (RFC 3261 §15)', async () => {
+    peer.send(request(peer, 'BYE', call, { cseq: 2, toTag }));
+    await peer.next(/^SIP\/2.0 200[^]*CSeq: 2 BYE/);
+    await peer.next(/^SIP\/2.0 487[^]*CSeq: 1 INVITE/);
+    expect(await sendResponse(calls[0]!.res, 200, { body: ANSWER })).toBe(UNKNOWN);
+    expect(edge.counters().dialogs).toBe(0);
+  });
+
+  it('UPDATE reaches the app, and has an answer of its own', async () => {
+    let updates = 0;
+    (calls[0]!.req as unknown as NodeJS.EventEmitter).on('update', (_req: SrfRequest, res: SrfResponse) => {
+      updates += 1;
+      res.send(200);
+    });
+    peer.send(request(peer, 'UPDATE', call, { cseq: 2, toTag }));
+    await peer.next(/^SIP\/2.0 200[^]*CSeq: 2 UPDATE/);
+    expect(updates).toBe(1);
+    await sendResponse(calls[0]!.res, 200, { body: ANSWER });
+    await peer.next(/^SIP\/2.0 200[^]*CSeq: 1 INVITE/);
+  });
+
+  it('what the app does not route gets 503, which leaves the early dialog alone', async () => {
+    peer.send(request(peer, 'OPTIONS', call, { cseq: 2, toTag }));
+    await peer.next(/^SIP\/2.0 503[^]*CSeq: 2 OPTIONS/);
+    await sendResponse(calls[0]!.res, 200, { body: ANSWER });
+    await peer.next(/^SIP\/2.0 200[^]*CSeq: 1 INVITE/);
+  });
+});
+
 describe('the answers of the app', () => {
+  it('come from the app that was asked only', async () => {
+    const call = newCall();
+    peer.send(invite(peer, call));
+    await until(() => calls.length === 1);
+    const { stackTxnId } = calls[0]!.req as unknown as { stackTxnId: string };
+    const socket = connect(edge.port, edge.host);
+    const frame = (text: string): string => `${Buffer.byteLength(text)}#${text}`;
+    socket.write(frame(`1|authenticate|${edge.secret}|`));
+    await once(socket, 'data');
+    socket.write(frame(`2|sip|${stackTxnId}|\r\nSIP/2.0 603 Decline\r\n\r\n`));
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toContain(`|response|2|NOK|${UNKNOWN}`);
+    socket.destroy();
+    await sendResponse(calls[0]!.res, 486);
+    await peer.next(/^SIP\/2.0 486/);
+  });
+
+  it('must name their request', async () => {
+    const socket = connect(edge.port, edge.host);
+    const frame = (text: string): string => `${Buffer.byteLength(text)}#${text}`;
+    socket.write(frame(`1|authenticate|${edge.secret}|`));
+    await once(socket, 'data');
+    socket.write(frame('2|sip||\r\nSIP/2.0 200 OK\r\n\r\n'));
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toContain('|response|2|NO|transaction id missing');
+    await once(socket, 'close');
+  });
+
+  it('may not be provisional where the request is no INVITE (RFC 4320 §4.1)', async () => {
+    const options: SrfResponse[] = [];
+    app.use('options', (_req, res) => options.push(res));
+    peer.send(request(peer, 'OPTIONS', newCall()));
+    await until(() => options.length === 1);
+    expect(await sendResponse(options[0]!, 183)).toBe('Unknown server error sending response');
+    expect(await sendResponse(options[0]!, 200)).toBeUndefined();
+    await peer.next(/^SIP\/2.0 200/);
+  });
+
   it('end with the first final one: a second is confirmed until the ACK, and sent never', async () => {
     const call = newCall();
     peer.send(invite(peer, call));

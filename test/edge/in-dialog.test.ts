@@ -173,6 +173,16 @@ describe('a request of the peer inside the call', () => {
     },
   );
 
+  it('takes effect on where the app sends to (RFC 3261 §12.2.2)', async () => {
+    const moved = await udpPeer(sipAddress(edge, 'udp'));
+    const update = request(moved, 'UPDATE', call, { cseq: 2, toTag });
+    moved.send(update.toString().replace(/^Contact: .*$/m, 'Contact: <sip:moved@192.0.2.1>'));
+    await moved.next(/^SIP\/2.0 200[^]*CSeq: 2 UPDATE/);
+    void requestIn(dialog, { method: 'INFO' });
+    expect(await moved.next(/^INFO /)).toMatch(/^INFO sip:moved@192\.0\.2\.1 SIP/);
+    await moved.close();
+  });
+
   it('a stray ACK is dropped without a word', async () => {
     peer.send(request(peer, 'ACK', newCall(), { toTag: 'unknown' }));
     peer.send(request(peer, 'BYE', newCall()));
@@ -241,6 +251,22 @@ describe('a request of the app inside the call', () => {
     expect(await modified).toMatchObject({ status: 488 });
     const ack = await peer.next(/^ACK /);
     expect(headerOf(ack, 'Via')).toBe(headerOf(again, 'Via'));
+  });
+
+  it('BYE cancels a re-INVITE that is not answered yet', async () => {
+    const modified = dialog.modify(ANSWER).catch((error: unknown) => error);
+    const again = await peer.next(/^INVITE /);
+    peer.send(respond(again, '180 Ringing'));
+    const before = peer.received.length;
+    await until(() => edge.counters().messagesReceived >= 3 && peer.received.length >= before);
+    const ended = hangUp(dialog);
+    peer.send(respond(await peer.next(/^BYE /), '200 OK'));
+    await ended;
+    const cancel = await peer.next(/^CANCEL /);
+    expect(headerOf(cancel, 'Via')).toBe(headerOf(again, 'Via'));
+    peer.send(respond(cancel, '200 OK'));
+    peer.send(respond(again, '487 Request Terminated'));
+    expect(await modified).toMatchObject({ status: 487 });
   });
 
   it('is refused once the call is over', async () => {
@@ -320,6 +346,7 @@ describe('a request of the app outside a call', () => {
 
   it('INVITE may be cancelled when it rings', async () => {
     let cancel: (() => void) | undefined;
+    let isConfirmed = false;
     const made = new Promise<unknown>((resolve) => {
       (app as unknown as { createUAC(...args: unknown[]): void }).createUAC(
         `sip:x@${peer.hostport}`,
@@ -327,7 +354,7 @@ describe('a request of the app outside a call', () => {
         {
           cbRequest: (_error: unknown, req: SrfRequest) => {
             cancel = () => {
-              req.cancel(() => undefined);
+              req.cancel(() => (isConfirmed = true));
             };
           },
         },
@@ -339,6 +366,11 @@ describe('a request of the app outside a call', () => {
     const sent = await peer.next(/^INVITE /);
     await until(() => cancel !== undefined);
     cancel!();
+    // Told to the app at once, but sent only after a provisional response (RFC 3261 §9.1).
+    await until(() => isConfirmed);
+    peer.send(request(peer, 'BYE', newCall()));
+    await peer.next(/^SIP\/2.0 481/);
+    expect(peer.received.some((text) => text.startsWith('CANCEL'))).toBe(false);
     peer.send(respond(sent.replace(/^(To: .*?)\r$/m, '$1;tag=theirs\r'), '180 Ringing'));
     const cancelled = await peer.next(/^CANCEL /);
     expect(headerOf(cancelled, 'Via')).toBe(headerOf(sent, 'Via'));

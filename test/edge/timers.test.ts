@@ -58,7 +58,7 @@ beforeEach(async () => {
   });
 });
 afterEach(async () => {
-  app.disconnect();
+  if (edge.counters().apps > 0) app.disconnect();
   await edge.close();
 });
 
@@ -101,6 +101,32 @@ describe('a 200 that is never acknowledged', () => {
     await until(() => edge.counters().serverTransactions === 0);
     expect(count(peer, 'SIP/2.0 200')).toBe(before);
     expect(edge.counters().dialogs).toBe(1);
+  });
+
+  it('is not repeated any more when the peer hangs up instead', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    const call = newCall();
+    peer.send(invite(peer, call, ANSWERED));
+    const ok = await peer.next(/^SIP\/2.0 200/);
+    peer.send(request(peer, 'BYE', call, { cseq: 2, toTag: tagOf(ok) }));
+    await peer.next(/^SIP\/2.0 200[^]*CSeq: 2 BYE/);
+    const before = count(peer, 'SIP/2.0 200');
+    await until(() => edge.counters().serverTransactions === 0);
+    expect(count(peer, 'SIP/2.0 200')).toBe(before);
+    expect(count(peer, 'BYE')).toBe(0);
+  });
+
+  it('does not keep the call of an app that has gone', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    const call = newCall();
+    peer.send(invite(peer, call, ANSWERED));
+    const ok = await peer.next(/^SIP\/2.0 200/);
+    app.disconnect();
+    await until(() => edge.counters().apps === 0);
+    peer.send(request(peer, 'INFO', call, { cseq: 2, toTag: tagOf(ok) }));
+    await peer.next(/^SIP\/2.0 481[^]*CSeq: 2 INFO/);
+    await peer.next(/^BYE /);
+    expect(edge.counters().dialogs).toBe(0);
   });
 });
 
