@@ -28,6 +28,8 @@ const WORKER_OPTIONS = {
   runRetryDelay: 1_000,
 };
 
+const PROBE_MAX_MS = 1_000;
+
 export const taken = (job: BullJob<unknown>): TakenJob => ({
   id: job.id ?? '',
   name: job.name,
@@ -86,7 +88,8 @@ interface AnyWorker {
   on(event: 'stalled', listener: (jobId: string) => void): unknown;
   waitUntilReady(): Promise<void>;
   run(): Promise<void>;
-  close(): Promise<void>;
+  getBackend(): { isMaxed(): Promise<boolean> };
+  close(force?: boolean): Promise<void>;
   disconnect(): Promise<void>;
 }
 
@@ -99,7 +102,18 @@ export async function openWorker(
   worker.on('stalled', settings.onStalled);
   await ready(worker, way);
   worker.run().catch(settings.onError);
-  return { close: () => closeWithin(worker) };
+  return { close: () => closeWorker(worker) };
+}
+
+/**
+ * A worker says goodbye only where somebody hears it: BullMQ waits for ever for the end of a connection that is
+ * just being made anew, and its lock timer then keeps the process alive (bullmq 6.7, RedisConnection.disconnect).
+ * A forced close leaves what is in hand to come back as stalled.
+ */
+async function closeWorker(worker: AnyWorker): Promise<void> {
+  const answer = await within(PROBE_MAX_MS, worker.getBackend().isMaxed()).catch(() => 'failed' as const);
+  if (answer === 'done') await closeWithin(worker);
+  else await within(CLOSE_MAX_MS, worker.close(true)).catch(() => undefined);
 }
 
 async function ready(opened: AnyQueue | AnyWorker, way: string): Promise<void> {
