@@ -28,9 +28,10 @@ async function run({ mode, options, files }: CallCommand): Promise<boolean> {
   await using caller = await openCaller({ target: options.to, transport: options.transport });
   const bar =
     !json && calls > 1 && process.stdout.isTTY
-      ? new SingleBar({ format: '{bar} {value}/{total} calls' })
+      ? new SingleBar({ format: '{bar} {value}/{total} calls ended, {answered} answered' })
       : undefined;
-  bar?.start(calls, 0);
+  let answered = 0;
+  bar?.start(calls, 0, { answered });
   const reports = await placeCalls(caller, {
     calls,
     ratePerSecond: options.rate,
@@ -44,12 +45,12 @@ async function run({ mode, options, files }: CallCommand): Promise<boolean> {
       headers: options.header,
       ...(options.from === undefined ? {} : { from: options.from }),
       onEvent: (event) => {
+        if (event.kind === 'answered') bar?.increment(0, { answered: (answered += 1) });
         if (json || calls > 1) return;
         if (event.kind === 'provisional') print(`${event.status} …`);
         if (event.kind === 'answered') {
-          print(
-            `answered, sending ${event.lines.filter((kind) => kind === 'accepted').length} of ${legs.length} legs`,
-          );
+          const accepted = event.lines.filter(({ kind }) => kind === 'accepted').length;
+          print(`answered, sending ${accepted} of ${legs.length} legs`);
         }
       },
     },

@@ -29,8 +29,9 @@ export function readAnswer(sdp: string, offeredLines: number): AnsweredLine[] {
     );
   }
   return session.media.map((media, index): AnsweredLine => {
-    // The library leaves out what it can't read, whatever its types say.
+    // The library leaves out what it can't read, and turns digits into numbers, whatever its types say.
     const port: unknown = media.port;
+    const label: unknown = media.label;
     if (port === 0) return { kind: 'refused' };
     const address = media.connection?.ip ?? session.connection?.ip;
     if (typeof port !== 'number' || address === undefined) {
@@ -43,7 +44,7 @@ export function readAnswer(sdp: string, offeredLines: number): AnsweredLine[] {
       kind: 'accepted',
       address,
       port,
-      label: media.label,
+      label: label === undefined ? undefined : String(label),
       direction: media.direction ?? 'sendrecv',
     };
   });

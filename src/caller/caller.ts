@@ -50,7 +50,7 @@ export interface PlaceCallOptions {
 export type CallProgress =
   | { readonly kind: 'inviting'; readonly callId: string }
   | { readonly kind: 'provisional'; readonly callId: string; readonly status: number }
-  | { readonly kind: 'answered'; readonly callId: string; readonly lines: readonly AnsweredLine['kind'][] }
+  | { readonly kind: 'answered'; readonly callId: string; readonly lines: readonly AnsweredLine[] }
   | { readonly kind: 'hanging-up'; readonly callId: string };
 
 const ANSWER_TIMEOUT_MS = 32_000;
@@ -108,7 +108,7 @@ export class Caller implements AsyncDisposable {
       const call = await this.#invite(callId, options, sockets);
       try {
         const lines = readAnswer(call.answer, legs.length);
-        options.onEvent?.({ kind: 'answered', callId, lines: lines.map(({ kind }) => kind) });
+        options.onEvent?.({ kind: 'answered', callId, lines });
         const sent = await this.#sendAudio(call, { ...options, seed }, lines, sockets);
         if (call.peerEnded.aborted) return report({ kind: 'ended-by-peer' }, sent);
         return report({ kind: isAborted() ? 'aborted' : 'completed' }, sent);

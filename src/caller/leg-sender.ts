@@ -40,8 +40,8 @@ export class LegSender implements PacedStream {
 
   tick(tickNo: number): void {
     const { source, plan, ptimeMs, start, sockets, remote, clock } = this.#options;
-    let previousNo: number | undefined;
-    for (const packetNo of plan.sends[tickNo]!) {
+    const sends = plan.sends[tickNo]!;
+    for (const [index, packetNo] of sends.entries()) {
       const packet = buildRtpPacket(
         { codec: source.codec, codes: source.codes, ptimeMs, ...start },
         packetNo,
@@ -49,9 +49,9 @@ export class LegSender implements PacedStream {
       sockets.send(packet, remote.address, remote.port);
       this.#firstPacketAt ??= clock.wallTime();
       this.#packetsSent += 1;
-      if (packetNo === previousNo) this.#duplicated += 1;
+      // A copy leaves in the same packet time, but a late packet may leave between the two.
+      if (sends.indexOf(packetNo) < index) this.#duplicated += 1;
       else if (packetNo < tickNo) this.#reordered += 1;
-      previousNo = packetNo;
     }
     if (plan.lost.has(tickNo)) this.#lost += 1;
     this.#passed += 1;

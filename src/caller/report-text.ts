@@ -16,7 +16,7 @@ export function outcomeText(outcome: CallOutcome): string {
     case 'failed':
       return `failed: ${outcome.message}`;
     case 'ended-by-peer':
-      return 'ended: the peer hung up before the audio was over';
+      return 'ended by the peer before the audio was over';
     case 'aborted':
       return 'stopped';
   }
@@ -35,13 +35,13 @@ function legText(leg: LegReport): string {
   return `${name}: ${leg.packetsSent} packets sent${faults.map((fault) => `, ${fault}`).join('')}`;
 }
 
-/** How many calls ended in which way, for the last line. */
+/** How many calls ended in which way, most frequent first, for the last line. */
 export function summaryText(reports: readonly CallReport[]): string {
   const counts = new Map<string, number>();
   for (const { outcome } of reports) {
-    const kind = outcome.kind === 'refused' ? `refused with ${outcome.status}` : outcome.kind;
-    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    const text = outcomeText(outcome);
+    counts.set(text, (counts.get(text) ?? 0) + 1);
   }
-  const parts = [...counts].map(([kind, count]) => `${count} ${kind}`);
-  return `${reports.length} ${reports.length === 1 ? 'call' : 'calls'}: ${parts.join(', ')}`;
+  const parts = [...counts].sort(([, a], [, b]) => b - a).map(([text, count]) => `${count} ${text}`);
+  return `${reports.length} ${reports.length === 1 ? 'call' : 'calls'}: ${parts.join('; ')}`;
 }

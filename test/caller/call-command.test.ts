@@ -53,8 +53,9 @@ test('--help ends with 0', async () => {
 test('a refused call ends with 1 and says why', async () => {
   await using stub = await UasStub.open();
   stub.onRequest = (request) => {
-    if (request.method === 'INVITE')
-      {request.reply('503 Service Unavailable', { headers: ['Retry-After: 5'] });}
+    if (request.method === 'INVITE') {
+      request.reply('503 Service Unavailable', { headers: ['Retry-After: 5'] });
+    }
   };
   const run = await call([...to(stub), '--plain', shortFile]).done;
   expect(run.code).toBe(1);

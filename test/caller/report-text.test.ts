@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+
+import type { CallOutcome, CallReport, SentLeg } from '../../src/caller/call-report.ts';
+import { reportLines, summaryText } from '../../src/caller/report-text.ts';
+
+const leg: SentLeg = {
+  kind: 'sent',
+  label: '1',
+  codec: 'PCMA',
+  ssrc: 1,
+  packets: 100,
+  packetsSent: 99,
+  lost: 2,
+  reordered: 0,
+  duplicated: 1,
+  sendFailures: 0,
+  rtcpReceived: 0,
+  firstPacketAtMs: 0,
+};
+
+const report = (outcome: CallOutcome, legs: CallReport['legs'] = []): CallReport => ({
+  callId: 'id@127.0.0.1',
+  mode: 'siprec',
+  seed: 1,
+  outcome,
+  legs,
+});
+
+test('a call is one line and each leg another, with the faults that it had', () => {
+  const legs: CallReport['legs'] = [leg, { kind: 'refused', label: '2', codec: 'PCMU' }];
+  expect(reportLines(report({ kind: 'completed' }, legs))).toEqual([
+    'id@127.0.0.1: completed',
+    '  leg 1 PCMA: 99 packets sent, 2 lost, 1 duplicated',
+    '  leg 2 PCMU: the peer refused this line (port 0)',
+  ]);
+});
+
+test('the summary counts calls by what became of them', () => {
+  const refused: CallOutcome = { kind: 'refused', status: 503, message: 'the peer answered INVITE with 503' };
+  const outcomes: CallOutcome[] = [refused, { kind: 'completed' }, { kind: 'completed' }];
+  expect(summaryText(outcomes.map((outcome) => report(outcome)))).toBe(
+    '3 calls: 2 completed; 1 failed: the peer answered INVITE with 503',
+  );
+  expect(summaryText([report({ kind: 'aborted' })])).toBe('1 call: 1 stopped');
+});
