@@ -1,0 +1,72 @@
+import { inject } from 'vitest';
+
+import { loadConfig } from '../../src/config.ts';
+import { type Logger, silentLogger } from '../../src/log.ts';
+import { loadCall } from '../../src/store/load-call.ts';
+import type { Pool } from '../../src/store/pool.ts';
+import type { StoredCall } from '../../src/store/stored.ts';
+import { type RoleName, ROLES, type Service, startService } from '../../workers/service.ts';
+import { createDatabase } from './database.ts';
+
+export interface TestService extends AsyncDisposable {
+  readonly service: Service;
+  readonly pool: Pool;
+  /** `sip:` URI of the embedded edge. */
+  target(protocol: 'udp' | 'tcp'): string;
+}
+
+export interface TestServiceOptions {
+  readonly queue: 'redis' | 'postgres';
+  /** Redis database of this test file, so that files do not take each other's jobs. */
+  readonly redisDb?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly roles?: readonly RoleName[];
+  readonly logger?: Logger;
+}
+
+/** The whole service in this process, on a database of its own and on ports that the system chooses. */
+export async function startTestService(options: TestServiceOptions): Promise<TestService> {
+  const database = await createDatabase('empty');
+  const redisUrl = `${inject('redisUrl')}/${options.redisDb ?? 0}`;
+  const service = await startService({
+    config: loadConfig({
+      DATABASE_URL: database.url,
+      SIP_LISTEN: 'udp:127.0.0.1:0,tcp:127.0.0.1:0',
+      HTTP_LISTEN: '127.0.0.1:0',
+      RTP_ADDRESS: '127.0.0.1',
+      ...(options.queue === 'redis' ? { REDIS_URL: redisUrl } : {}),
+      ...options.env,
+    }),
+    roles: options.roles ?? ROLES,
+    logger: options.logger ?? silentLogger,
+  });
+  const { pool } = service;
+  if (pool === undefined) throw new Error('a test service runs roles that write');
+  return {
+    service,
+    pool,
+    target: (wanted) => {
+      const address = service.sipAddresses.find(({ protocol }) => protocol === wanted);
+      if (address === undefined) throw new Error(`the edge has no ${wanted} address`);
+      return `sip:${address.host}:${address.port}`;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await service.close();
+      await database.drop();
+    },
+  };
+}
+
+/** Resolves when so many calls are complete or failed; the test's own time-out bounds it. */
+export async function completedCalls(pool: Pool, count: number): Promise<readonly StoredCall[]> {
+  for (;;) {
+    const { rows } = await pool.query<{ id: StoredCall['id'] }>(
+      "select id from calls where state in ('complete', 'failed') order by started_at",
+    );
+    if (rows.length >= count) {
+      const calls = await Promise.all(rows.map(({ id }) => loadCall(pool, id)));
+      return calls.filter((call) => call !== undefined);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
