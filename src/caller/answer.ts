@@ -31,7 +31,7 @@ export function readAnswer(sdp: string, offeredLines: number): AnsweredLine[] {
   return session.media.map((media, index): AnsweredLine => {
     // The library leaves out what it can't read, and turns digits into numbers, whatever its types say.
     const port: unknown = media.port;
-    const label: unknown = media.label;
+    const label = media.label as string | number | undefined;
     if (port === 0) return { kind: 'refused' };
     const address = media.connection?.ip ?? session.connection?.ip;
     if (typeof port !== 'number' || address === undefined) {
