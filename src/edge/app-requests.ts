@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ClientTransaction } from '../sipstack/client-transaction.ts';
-import { readCSeq, readNameAddr, splitList } from '../sipstack/fields.ts';
+import { readCSeq, readNameAddr, splitList, uriHost } from '../sipstack/fields.ts';
 import type { SipFlow } from '../sipstack/flow.ts';
 import {
   formatSipMessage,
@@ -112,7 +112,11 @@ export class AppRequests {
       client.send(encodeAnswer(message.id, 'NOK', `Server error: ${written}`));
       return;
     }
-    const from = withRealHost('from', header(request, 'from') ?? `<sip:edge@localhost>`, local);
+    const from = withRealHost(
+      'from',
+      header(request, 'from') ?? `<sip:${uriHost(local.host)}:${local.port}>`,
+      local,
+    );
     const hasTag = readNameAddr(from)?.parameters.has('tag') === true;
     const contact =
       written.contact ??

@@ -2,11 +2,13 @@ import type { Clock } from '../clock.ts';
 import { readCSeq, readNameAddr, splitList } from '../sipstack/fields.ts';
 import { formatSipMessage, header, headers, type SipHeader, type SipResponse } from '../sipstack/message.ts';
 import { reply } from '../sipstack/reply.ts';
+import { sipTimers } from '../sipstack/sipjs.ts';
 import type { AppClient, SipFromApp } from './app-client.ts';
 import { ownContact, readAppHeaders } from './app-headers.ts';
 import type { Calls, Pending } from './calls.ts';
-import { contactUri } from './dialog.ts';
+import { contactUri, type Dialog } from './dialog.ts';
 import type { HangUp } from './hang-up.ts';
+import { firstRSeq, ReliableProvisional, supports100rel } from './reliable-provisional.ts';
 import type { SessionTimers } from './session-timer.ts';
 import { encodeAnswer, encodeResponseSent, metaOf } from './wire-message.ts';
 
@@ -18,6 +20,9 @@ export interface AppResponsesOptions {
 }
 
 const UNKNOWN_TRANSACTION = 'Response not sent due to unknown transaction';
+
+/** How long a call may ring after the app's last provisional response: 10 minutes, as 1200·T1. */
+const ringingMaxMs = (): number => 1_200 * sipTimers().t1Ms;
 
 /** The app's answers to requests from the network. */
 export class AppResponses {
@@ -57,17 +62,23 @@ export class AppResponses {
     const isInitial = dialog !== undefined && dialog.transactionId === pending.transactionId;
     const written = readAppHeaders(response, flow.local);
     if (typeof written === 'string') return written;
-    const reliable = headers(response, 'require').some((value) => /\b100rel\b/i.test(value));
-    if (reliable && response.status < 200) return 'Remote endpoint does not support 100rel';
+    const isReliable = isInitial && response.status > 100 && response.status < 200 && wants100rel(response);
+    if (isReliable && !supports100rel(request)) return 'Remote endpoint does not support 100rel';
+    if (isReliable) dialog.rseq = dialog.rseq === 0 ? firstRSeq() : dialog.rseq + 1;
 
     const toTag = appTag(response);
     if (isInitial && dialog.state === 'pending' && toTag !== undefined) dialog.localTag = toTag;
-    const contact = contactHeader(pending, response.status, written.contact, isInitial);
+    const contact = contactHeader(pending, response.status, written.contact, isInitial && !isReliable);
     const sent = reply(request, {
       status: response.status,
       reason: response.reason,
       toTag: dialog?.localTag ?? toTag ?? transaction.toTag,
-      headers: [...contact, ...this.#session(pending, response, written.others), ...written.others],
+      headers: [
+        ...contact,
+        ...(isReliable ? [{ name: 'RSeq', value: String(dialog.rseq) }] : []),
+        ...this.#session(pending, response, written.others),
+        ...written.others,
+      ],
       body: response.body,
     });
     const onAckMissing = (): void => {
@@ -83,8 +94,23 @@ export class AppResponses {
       return isFirst ? UNKNOWN_TRANSACTION : 'transport for response has been shutdown or closed';
     }
     this.#track(pending, sent.status, isInitial);
+    if (isReliable) this.#repeat(pending, sent, dialog);
     if (isInvite && contact[0] !== undefined && dialog !== undefined) dialog.localContact = contact[0].value;
     return undefined;
+  }
+
+  /** Repeats a provisional response until its PRACK comes; without one the call is refused (RFC 3262 §3). */
+  #repeat(pending: Pending, sent: SipResponse, dialog: Dialog): void {
+    dialog.reliable?.stop();
+    dialog.reliable = new ReliableProvisional({
+      rseq: dialog.rseq,
+      inviteNumber: dialog.inviteNumber,
+      bytes: formatSipMessage(sent),
+      flow: pending.transaction.flow,
+      onUnacknowledged: () => {
+        this.#calls.giveUp(pending, 504, 'Server Time-out');
+      },
+    });
   }
 
   /** Session timer and session description, where the response confirms them. */
@@ -106,13 +132,17 @@ export class AppResponses {
     const { method } = transaction.request;
     const isSuccess = status >= 200 && status < 300;
     if (dialog !== undefined) {
-      if (isInitial && status > 100 && status < 200) dialog.state = 'early';
+      if (isInitial && status > 100 && status < 200) {
+        dialog.state = 'early';
+        this.#calls.extend(pending, ringingMaxMs());
+      }
       if (isSuccess && method === 'INVITE') {
         dialog.state = 'confirmed';
         const number = readCSeq(header(transaction.request, 'cseq') ?? '')?.number ?? 0;
         dialog.unacknowledged = { number, transaction };
         this.#calls.settle(pending);
       }
+      if (isInitial && status >= 200) dialog.reliable?.stop();
       // RFC 3261 §12.2.2, RFC 3311 §5.2: a target refresh takes effect with its 2xx.
       const target = contactUri(transaction.request);
       if (isSuccess && target !== undefined && (method === 'INVITE' || method === 'UPDATE')) {
@@ -138,6 +168,10 @@ export class AppResponses {
   }
 }
 
+function wants100rel(response: SipResponse): boolean {
+  return headers(response, 'require').some((value) => /\b100rel\b/i.test(value));
+}
+
 /** The app may choose the tag of its first response. */
 function appTag(response: SipResponse): string | undefined {
   const tag = readNameAddr(header(response, 'to') ?? '')?.parameters.get('tag');
@@ -154,6 +188,9 @@ function contactHeader(
   if (written !== undefined) return splitList(written).map((value) => ({ name: 'Contact', value }));
   const { request, flow } = pending.transaction;
   const isSuccess = status >= 200 && status < 300;
-  const wants = request.method === 'INVITE' ? isSuccess || !isInitial : request.method === 'SUBSCRIBE';
-  return wants ? [{ name: 'Contact', value: ownContact(flow.local, flow.protocol) }] : [];
+  const mayCarry = request.method === 'INVITE' || request.method === 'SUBSCRIBE';
+  const isInDialog = pending.dialog !== undefined && !isInitial;
+  return mayCarry && (isSuccess || isInDialog)
+    ? [{ name: 'Contact', value: ownContact(flow.local, flow.protocol) }]
+    : [];
 }

@@ -14,6 +14,7 @@ export interface Pending {
 }
 
 const DIALOGS_MAX = 10_000;
+const ORPHAN_MAX_MS = 3_600_000;
 
 /**
  * What is going on: requests that wait for the app, and dialogs. Bounds: every pending request has a deadline, after which
@@ -35,11 +36,17 @@ export class Calls {
 
   /** Waits for the app's answer until `deadlineMs` have passed. */
   open(pending: Pending, deadlineMs: number): void {
+    this.#pending.set(pending.transactionId, pending);
+    this.#idsOf.set(pending.transaction, pending.transactionId);
+    this.extend(pending, deadlineMs);
+  }
+
+  /** Sets the deadline anew. */
+  extend(pending: Pending, deadlineMs: number): void {
     const { transactionId } = pending;
-    this.#pending.set(transactionId, pending);
-    this.#idsOf.set(pending.transaction, transactionId);
+    clearTimeout(this.#deadlines.get(transactionId));
     const onDeadline = (): void => {
-      this.#giveUp(pending, 500, 'Internal Server Error');
+      this.giveUp(pending, 500, 'Internal Server Error');
     };
     this.#deadlines.set(transactionId, setTimeout(onDeadline, deadlineMs));
   }
@@ -64,7 +71,7 @@ export class Calls {
   }
 
   /** Answers in the app's place, and takes back the dialog that an INVITE would have become. */
-  #giveUp(pending: Pending, status: number, reason: string): void {
+  giveUp(pending: Pending, status: number, reason: string): void {
     this.close(pending);
     answer(pending.transaction, status, reason, pending.dialog);
     const { dialog } = pending;
@@ -97,7 +104,7 @@ export class Calls {
   end(dialog: Dialog, except?: Pending): void {
     if (this.#dialogs.get(dialog.id) === dialog) this.#dialogs.delete(dialog.id);
     dialog.state = 'ended';
-    clearTimeout(dialog.sessionTimer);
+    stopTimers(dialog);
     dialog.unacknowledged?.transaction.acknowledged();
     dialog.unacknowledged = undefined;
     for (const pending of this.#pending.values()) {
@@ -108,28 +115,40 @@ export class Calls {
   }
 
   /**
-   * The app went away. What it has not answered is answered 503. Its dialogs are forgotten, so that the peer's next request
-   * gets 481; those whose 2xx is not acknowledged yet stay until it is, or until its deadline hangs up.
+   * The app went away. What it has not answered is answered 503. Its calls are not hung up, as drachtio-server does not: the
+   * peer's next request gets 481. What is never asked about is forgotten after an hour.
    */
   forget(client: AppClient): void {
     for (const pending of this.#pending.values()) {
       if (pending.client === client && !pending.transaction.isAnswered) {
-        this.#giveUp(pending, 503, 'Service Unavailable');
+        this.giveUp(pending, 503, 'Service Unavailable');
       }
     }
     for (const dialog of this.#dialogs.values()) {
-      if (dialog.client === client && dialog.unacknowledged === undefined) this.end(dialog);
+      if (dialog.client === client) this.#orphan(dialog);
     }
+  }
+
+  #orphan(dialog: Dialog): void {
+    stopTimers(dialog);
+    dialog.sessionTimer = setTimeout(() => {
+      this.end(dialog);
+    }, ORPHAN_MAX_MS);
   }
 
   /** Forgets everything without another message. */
   clear(): void {
     for (const timer of this.#deadlines.values()) clearTimeout(timer);
-    for (const dialog of this.#dialogs.values()) clearTimeout(dialog.sessionTimer);
+    for (const dialog of this.#dialogs.values()) stopTimers(dialog);
     this.#deadlines.clear();
     this.#pending.clear();
     this.#dialogs.clear();
   }
+}
+
+function stopTimers(dialog: Dialog): void {
+  clearTimeout(dialog.sessionTimer);
+  dialog.reliable?.stop();
 }
 
 /** Responds in the edge's own name. */

@@ -4,6 +4,7 @@ import type { SipFlow } from '../sipstack/flow.ts';
 import { header, headers, type SipHeader, type SipRequest } from '../sipstack/message.ts';
 import type { ServerTransaction } from '../sipstack/server-transaction.ts';
 import type { AppClient } from './app-client.ts';
+import type { ReliableProvisional } from './reliable-provisional.ts';
 
 /**
  * `pending`: the INVITE is with the app (or with the peer) and no dialog exists on the network yet; `early`: a
@@ -38,6 +39,10 @@ export interface Dialog {
   localSession: Buffer;
   /** Runs while the session has an end (RFC 4028). */
   sessionTimer: NodeJS.Timeout | undefined;
+  /** Our provisional response that the peer has not acknowledged yet. */
+  reliable: ReliableProvisional | undefined;
+  /** RSeq of the last such response, 0 before the first. */
+  rseq: number;
   /** Our 2xx that the peer has not acknowledged yet. */
   unacknowledged: { readonly number: number; readonly transaction: ServerTransaction } | undefined;
   /** The last INVITE of ours that is not over: answered with 2xx and waiting for the app's ACK, or still open. */
@@ -89,6 +94,8 @@ export function uasDialog(
     flow,
     localSession: Buffer.alloc(0),
     sessionTimer: undefined,
+    reliable: undefined,
+    rseq: 0,
     unacknowledged: undefined,
     outgoingInvite: undefined,
   };
@@ -124,6 +131,8 @@ export function uacDialog(
     flow,
     localSession: Buffer.alloc(0),
     sessionTimer: undefined,
+    reliable: undefined,
+    rseq: 0,
     unacknowledged: undefined,
     outgoingInvite: undefined,
   };

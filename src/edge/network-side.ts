@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import type { Clock } from '../clock.ts';
-import { readCSeq, readNameAddr, splitList, uriHost } from '../sipstack/fields.ts';
+import { readCSeq, readNameAddr, readSipUri, splitList, uriHost } from '../sipstack/fields.ts';
 import type { SipFlow } from '../sipstack/flow.ts';
 import { formatSipMessage, header, type SipRequest } from '../sipstack/message.ts';
 import type { ServerTransaction } from '../sipstack/server-transaction.ts';
@@ -75,9 +75,9 @@ export class NetworkSide implements TransactionUser {
 
   #invite(transaction: ServerTransaction, tags: DialogTags): void {
     const { request, flow } = transaction;
-    const contact = header(request, 'contact');
-    if (contact !== undefined && readNameAddr(splitList(contact)[0] ?? '') === undefined) {
-      answer(transaction, 400, 'Bad Contact Header');
+    const fault = findInviteFault(request);
+    if (fault !== undefined) {
+      answer(transaction, 400, fault);
       return;
     }
     if (tags.toTag !== undefined) {
@@ -161,6 +161,14 @@ export class NetworkSide implements TransactionUser {
       }
     }
     if (method === 'INVITE') answer(transaction, 100, 'Trying', dialog);
+    if (method === 'PRACK') {
+      if (dialog.reliable?.isMeantBy(header(request, 'rack') ?? '') !== true) {
+        answer(transaction, 481, 'Call/Transaction Does Not Exist', dialog);
+        return;
+      }
+      dialog.reliable.stop();
+      dialog.reliable = undefined;
+    }
     const { client } = dialog;
     if (!client.isOpen) {
       answer(transaction, 481, 'Call/Transaction Does Not Exist', dialog);
@@ -185,8 +193,6 @@ export class NetworkSide implements TransactionUser {
       const pending = this.#calls.pendingOf(awaited.transaction);
       if (pending !== undefined) this.#calls.close(pending);
       if (number === dialog.inviteNumber) transactionId = dialog.transactionId;
-      // The app had gone between its answer and the ACK; nobody is left who could use the dialog.
-      if (!dialog.client.isOpen) this.#calls.end(dialog);
     }
     this.#deliverKnown(dialog.client, transactionId, dialog.id, ack, flow);
   }
@@ -228,3 +234,18 @@ export class NetworkSide implements TransactionUser {
 }
 
 const cseqNumber = (request: SipRequest): number => readCSeq(header(request, 'cseq') ?? '')?.number ?? 0;
+
+/** What can be absent from an INVITE, but not be unreadable. The reason phrases are those of sofia-sip. */
+function findInviteFault(request: SipRequest): string | undefined {
+  const contact = header(request, 'contact');
+  if (contact !== undefined) {
+    const uri = readNameAddr(splitList(contact)[0] ?? '')?.uri;
+    if (uri === undefined || (/^sips?:/i.test(uri) && readSipUri(uri) === undefined)) {
+      return 'Bad Contact Header';
+    }
+  }
+  const timer = header(request, 'session-expires');
+  return timer === undefined || readSessionExpires(request.headers) !== undefined
+    ? undefined
+    : 'Bad Session-Expires Header';
+}

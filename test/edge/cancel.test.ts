@@ -5,6 +5,7 @@ import type Srf from 'drachtio-srf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Edge } from '../../src/edge/edge.ts';
+import { invite, newCall, request, type SipPeer, tagOf, udpPeer } from '../support/sip-peer.ts';
 import {
   ANSWER,
   connectApp,
@@ -15,7 +16,6 @@ import {
   startTestEdge,
   until,
 } from './app.ts';
-import { invite, newCall, request, type SipPeer, tagOf, udpPeer } from './sip-peer.ts';
 
 let edge: Edge;
 let app: Srf;

@@ -9,6 +9,16 @@ import { type Edge, startEdge } from '../../src/edge/edge.ts';
 import { CallscribeError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/log.ts';
 import {
+  headerOf,
+  invite,
+  newCall,
+  request,
+  type SipPeer,
+  tagOf,
+  tcpPeer,
+  udpPeer,
+} from '../support/sip-peer.ts';
+import {
   ANSWER,
   connectApp,
   type Dialog,
@@ -19,7 +29,6 @@ import {
   startTestEdge,
   until,
 } from './app.ts';
-import { headerOf, invite, newCall, request, type SipPeer, tagOf, tcpPeer, udpPeer } from './sip-peer.ts';
 
 let edge: Edge;
 let app: Srf | undefined;
@@ -289,6 +298,12 @@ describe('without an app', () => {
     app.disconnect();
     app = undefined;
     await until(() => edge.counters().apps === 0);
+    // Another one that takes such requests outside a call does not inherit it.
+    app = await connectApp(edge, (srf) => {
+      srf.use('info', (_req, res) => {
+        res.send(200);
+      });
+    });
     for (const [cseq, method] of [
       [2, 'INFO'],
       [3, 'INVITE'],

@@ -3,6 +3,19 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Edge } from '../../src/edge/edge.ts';
 import {
+  type CallOfPeer,
+  headerOf,
+  invite,
+  newCall,
+  OFFER,
+  request,
+  respond,
+  type SipPeer,
+  tagOf,
+  tcpPeer,
+  udpPeer,
+} from '../support/sip-peer.ts';
+import {
   ANSWER,
   connectApp,
   type Dialog,
@@ -15,19 +28,6 @@ import {
   startTestEdge,
   until,
 } from './app.ts';
-import {
-  type CallOfPeer,
-  headerOf,
-  invite,
-  newCall,
-  OFFER,
-  request,
-  respond,
-  type SipPeer,
-  tagOf,
-  tcpPeer,
-  udpPeer,
-} from './sip-peer.ts';
 
 let edge: Edge;
 let app: Srf;

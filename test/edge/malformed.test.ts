@@ -4,8 +4,8 @@ import type Srf from 'drachtio-srf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Edge } from '../../src/edge/edge.ts';
+import { headerOf, invite, newCall, request, type SipPeer, tcpPeer, udpPeer } from '../support/sip-peer.ts';
 import { connectApp, sipAddress, startTestEdge, until } from './app.ts';
-import { headerOf, invite, newCall, request, type SipPeer, tcpPeer, udpPeer } from './sip-peer.ts';
 
 let edge: Edge;
 let app: Srf;
@@ -52,6 +52,18 @@ describe('over UDP', () => {
     ['with a CSeq beyond 31 bits', /^CSeq: .*\r\n/m, 'CSeq: 2147483648 INVITE\r\n', '400 Bad CSeq Header'],
     ['with an unreadable From', /^From: .*\r\n/m, 'From: <sip:a b\r\n', '400 Bad From Header'],
     ['with an unreadable Contact', /^Contact: .*\r\n/m, 'Contact: <<<\r\n', '400 Bad Contact Header'],
+    [
+      'with a Contact whose URI names no host',
+      /^Contact: .*\r\n/m,
+      'Contact: <sip:@@@::>\r\n',
+      '400 Bad Contact Header',
+    ],
+    [
+      'with a Session-Expires without number',
+      /^Contact: /m,
+      'x: abc\r\nContact: ',
+      '400 Bad Session-Expires Header',
+    ],
     ['with a line that is no header', /^Contact: /m, 'Garbage\r\nContact: ', '400 Bad Request'],
     [
       'with more body announced than sent',

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { Edge } from '../../src/edge/edge.ts';
 import { readSessionExpires } from '../../src/edge/session-timer.ts';
-import { ANSWER, connectApp, type Dialog, sipAddress, startTestEdge, until } from './app.ts';
 import {
   type CallOfPeer,
   headerOf,
@@ -15,7 +14,8 @@ import {
   type SipPeer,
   tagOf,
   udpPeer,
-} from './sip-peer.ts';
+} from '../support/sip-peer.ts';
+import { ANSWER, connectApp, type Dialog, sipAddress, startTestEdge, until } from './app.ts';
 
 it.each([
   ['1800;refresher=uac', { seconds: 1_800, refresher: 'uac' }],

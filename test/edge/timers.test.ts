@@ -4,6 +4,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Edge } from '../../src/edge/edge.ts';
 import { setSipTimers } from '../../src/sipstack/sipjs.ts';
 import {
+  headerOf,
+  invite,
+  newCall,
+  request,
+  respond,
+  type SipPeer,
+  tagOf,
+  tcpPeer,
+  udpPeer,
+} from '../support/sip-peer.ts';
+import {
   ANSWER,
   connectApp,
   type Dialog,
@@ -14,17 +25,6 @@ import {
   startTestEdge,
   until,
 } from './app.ts';
-import {
-  headerOf,
-  invite,
-  newCall,
-  request,
-  respond,
-  type SipPeer,
-  tagOf,
-  tcpPeer,
-  udpPeer,
-} from './sip-peer.ts';
 
 // 64·T1 is 320 ms here and 32 s in the field; the shape of the time-outs is the same.
 beforeAll(() => {
@@ -103,6 +103,17 @@ describe('a 200 that is never acknowledged', () => {
     expect(edge.counters().dialogs).toBe(1);
   });
 
+  it('may be acknowledged under the branch of the INVITE', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    const call = newCall();
+    peer.send(invite(peer, call, ANSWERED));
+    const ok = await peer.next(/^SIP\/2.0 200/);
+    peer.send(request(peer, 'ACK', call, { branch: call.branch, toTag: tagOf(ok) }));
+    await until(() => edge.counters().requestsWithApp === 0);
+    await until(() => edge.counters().serverTransactions === 0);
+    expect(edge.counters().dialogs).toBe(1);
+  });
+
   it('is not repeated any more when the peer hangs up instead', async () => {
     await using peer = await udpPeer(sipAddress(edge, 'udp'));
     const call = newCall();
@@ -130,6 +141,53 @@ describe('a 200 that is never acknowledged', () => {
   });
 });
 
+describe('a provisional response that asks for PRACK', () => {
+  const RELIABLE = { headers: { Require: '100rel' }, body: ANSWER };
+
+  it('is repeated until PRACK comes, which the app sees', async () => {
+    await using peer = await tcpPeer(sipAddress(edge, 'tcp'));
+    const call = newCall();
+    peer.send(invite(peer, call, { headers: ['Supported: timer, 100rel'] }));
+    await until(() => responses.length === 1);
+    expect(await sendResponse(responses[0]!, 183, RELIABLE)).toBeUndefined();
+    const progress = await peer.next(/^SIP\/2.0 183/);
+    expect(headerOf(progress, 'Contact')).toContain('sip:127.0.0.1');
+    expect(await peer.next(/^SIP\/2.0 183/)).toBe(progress);
+    const toTag = tagOf(progress);
+    const rseq = headerOf(progress, 'RSeq')!;
+    peer.send(
+      request(peer, 'PRACK', call, { cseq: 2, toTag, headers: [`RAck: ${Number(rseq) + 1} 1 INVITE`] }),
+    );
+    await peer.next(/^SIP\/2.0 481[^]*CSeq: 2 PRACK/);
+    peer.send(request(peer, 'PRACK', call, { cseq: 3, toTag, headers: [`RAck: ${rseq} 1 INVITE`] }));
+    // drachtio-srf answers it by itself.
+    await peer.next(/^SIP\/2.0 200[^]*CSeq: 3 PRACK/);
+    const before = count(peer, 'SIP/2.0 183');
+    await sendResponse(responses[0]!, 200, { body: ANSWER });
+    await peer.next(/^BYE /);
+    expect(count(peer, 'SIP/2.0 183')).toBe(before);
+  });
+
+  it('and gets none ends the call', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    peer.send(invite(peer, newCall(), { headers: ['Require: 100rel'] }));
+    await until(() => responses.length === 1);
+    await sendResponse(responses[0]!, 183, RELIABLE);
+    await peer.next(/^SIP\/2.0 504/);
+    expect(edge.counters().dialogs).toBe(0);
+  });
+
+  it('is not sent to a peer that knows no PRACK', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    peer.send(invite(peer, newCall()));
+    await until(() => responses.length === 1);
+    expect(await sendResponse(responses[0]!, 183, RELIABLE)).toBe('Remote endpoint does not support 100rel');
+    await sendResponse(responses[0]!, 486);
+    await peer.next(/^SIP\/2.0 486/);
+    expect(count(peer, 'SIP/2.0 183')).toBe(0);
+  });
+});
+
 describe('a refusal', () => {
   it('is repeated over UDP until its ACK', async () => {
     await using peer = await udpPeer(sipAddress(edge, 'udp'));
@@ -140,7 +198,12 @@ describe('a refusal', () => {
     const [first, second] = [await peer.next(/^SIP\/2.0 486/), await peer.next(/^SIP\/2.0 486/)];
     expect(second).toBe(first);
     peer.send(request(peer, 'ACK', call, { branch: call.branch, toTag: tagOf(first) }));
+    // Whatever was on its way has come when this is answered.
+    peer.send(request(peer, 'OPTIONS', newCall()));
+    await peer.next(/^SIP\/2.0 503/);
+    const before = count(peer, 'SIP/2.0 486');
     await until(() => edge.counters().serverTransactions === 0);
+    expect(count(peer, 'SIP/2.0 486')).toBe(before);
     expect(edge.counters().dialogs).toBe(0);
   });
 
@@ -163,6 +226,18 @@ describe('an app that never answers', () => {
       'Response not sent due to unknown transaction',
     );
     expect(edge.counters()).toMatchObject({ dialogs: 0, requestsWithApp: 0 });
+  });
+
+  it('but has said that it rings keeps the call', async () => {
+    await using peer = await udpPeer(sipAddress(edge, 'udp'));
+    const [ringing, silent] = [newCall(), newCall()];
+    peer.send(invite(peer, ringing));
+    await until(() => responses.length === 1);
+    await sendResponse(responses[0]!, 180);
+    peer.send(invite(peer, silent));
+    // The second call is given up after the first would have been.
+    await peer.next(/^SIP\/2.0 500/);
+    expect(await sendResponse(responses[0]!, 200, { body: ANSWER })).toBeUndefined();
   });
 
   it('leaves a request inside a call with 500, and the call up', async () => {
