@@ -66,6 +66,11 @@ describe('StreamFramer', () => {
     expect(frame([Buffer.from('\r'), Buffer.from('\n'), message(Buffer.alloc(0))])).toHaveLength(1);
   });
 
+  it('does not take the padding around a message for a ping', () => {
+    const padded = Buffer.concat([Buffer.from('\r\n'), message(Buffer.alloc(0)), Buffer.from('\r\n')]);
+    expect(frame([padded, Buffer.from('\r\n')])).toEqual([message(Buffer.alloc(0)).toString(), 'ping']);
+  });
+
   it.each([
     ['whose head does not end', 'x'.repeat(101)],
     ['whose announced end lies beyond', 'A b SIP/2.0\r\nContent-Length: 90\r\n\r\n'],
