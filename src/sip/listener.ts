@@ -115,11 +115,11 @@ export class SipListener {
     this.#srf.invite((request, response) => {
       void this.#handleInvite(request, response);
     });
-    this.#srf.on('options', (request, response) => {
+    this.#srf.use('options', (request, response) => {
       this.#answerOptions(request, response);
     });
     for (const method of OTHER_METHODS) {
-      this.#srf.on(method as 'info', (request, response) => {
+      this.#srf.use(method, (request, response) => {
         const inDialog = /;\s*tag=/i.test(request.get('to'));
         if (inDialog) response.send(481);
         else response.send(405, { headers: { Allow: ALLOW } });

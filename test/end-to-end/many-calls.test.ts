@@ -59,8 +59,9 @@ function checkLeg(
   expect(sentences).toHaveLength(1);
   const { text, beginMs, endMs } = sentences[0]!;
   const damaged = isMarkedDamaged(text);
-  if (late === 0)
-    {expect({ text, damaged }).toMatchObject({ damaged: wasHit(slice, placed.lostPackets[leg.legNo]!) });}
+  if (late === 0) {
+    expect({ text, damaged }).toMatchObject({ damaged: wasHit(slice, placed.lostPackets[leg.legNo]!) });
+  }
   if (damaged) {
     // Either the text is known, and then it is this leg's, or there is none at all.
     const known = text.slice(0, text.lastIndexOf(' ['));
