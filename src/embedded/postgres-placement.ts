@@ -46,13 +46,25 @@ export async function placePostgres(dataDir: string, logger: Logger): Promise<Po
   if (clusterDir !== join(base, 'postgres') || (await canEnter(base, user))) {
     return { clusterDir, user, binaries: await reachable };
   }
-  const elsewhere = join(await makeRootHome(), `postgres-${randomBytes(4).toString('hex')}`);
-  await writeFile(join(base, POINTER), `${elsewhere}\n`);
+  const elsewhere = await choosePlaceElsewhere(base);
   logger.warn(
     { clusterDir: elsewhere, dataDir: base },
     'embedded postgres keeps its data outside the data directory, which its user cannot enter',
   );
   return { clusterDir: elsewhere, user, binaries: await reachable };
+}
+
+/** Written down once; of two processes that choose at the same moment the second takes the first one's place. */
+async function choosePlaceElsewhere(base: string): Promise<string> {
+  const place = join(await makeRootHome(), `postgres-${randomBytes(4).toString('hex')}`);
+  try {
+    await writeFile(join(base, POINTER), `${place}\n`, { flag: 'wx' });
+    return place;
+  } catch (error) {
+    const first = await readPointer(base);
+    if (first === undefined) throw error;
+    return first;
+  }
 }
 
 async function makeDataDir(dataDir: string): Promise<string> {
