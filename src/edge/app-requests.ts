@@ -22,7 +22,14 @@ import type { Calls } from './calls.ts';
 import { cancelOf } from './cancel.ts';
 import { contactUri, type Dialog, dialogRequest, uacDialog } from './dialog.ts';
 import type { NextHop } from './next-hop.ts';
-import { encodeAnswer, encodeKnown, encodeRequestSent, metaOf, type WireMeta } from './wire-message.ts';
+import {
+  encodeAnswer,
+  encodeKnown,
+  encodeRequestSent,
+  metaOf,
+  metaOfRequest,
+  type WireMeta,
+} from './wire-message.ts';
 
 export interface AppRequestsOptions {
   readonly calls: Calls;
@@ -190,10 +197,8 @@ export class AppRequests {
 
   #confirm(id: string, client: AppClient, transactionId: string, sent: SipRequest, flow: SipFlow): void {
     const bytes = formatSipMessage(sent);
-    const meta = metaOf('application', bytes, flow, this.#options.clock.wallTime());
-    // What is told here is our own address; over a connection drachtio-server tells the peer's.
-    const shown = flow.protocol === 'udp' ? { ...meta, ...flow.local } : meta;
-    client.send(encodeRequestSent(id, shown, transactionId, bytes));
+    const meta = metaOfRequest(bytes, flow, this.#options.clock.wallTime());
+    client.send(encodeRequestSent(id, meta, transactionId, bytes));
   }
 
   #onResponse(outgoing: Outgoing, response: SipResponse, flow: SipFlow | undefined): void {

@@ -6,7 +6,7 @@ import type { Transactions } from '../sipstack/transactions.ts';
 import type { Calls } from './calls.ts';
 import { type Dialog, dialogRequest } from './dialog.ts';
 import type { NextHop } from './next-hop.ts';
-import { encodeKnown, metaOf } from './wire-message.ts';
+import { encodeKnown, metaOfRequest } from './wire-message.ts';
 
 export interface HangUpOptions {
   readonly calls: Calls;
@@ -45,7 +45,7 @@ export class HangUp {
       logger.warn({ err: toError(thrown) }, 'edge found no way for its BYE');
     }
     const bytes = formatSipMessage(sent);
-    const meta = { ...metaOf('application', bytes, flow, clock.wallTime()), ...flow.local };
+    const meta = metaOfRequest(bytes, flow, clock.wallTime());
     dialog.client.send(encodeKnown(meta, { transactionId: 'unsolicited', dialogId: dialog.id }, bytes));
   }
 }

@@ -63,6 +63,12 @@ export function metaOf(source: WireMeta['source'], message: Uint8Array, flow: Si
   return { source, bytes: message.length, protocol: flow.protocol, ...flow.remote, at };
 }
 
+/** For a request of ours: over UDP drachtio-server tells its own address, over a connection the peer's. */
+export function metaOfRequest(message: Uint8Array, flow: SipFlow, at: Date): WireMeta {
+  const address = flow.protocol === 'udp' ? flow.local : flow.remote;
+  return { ...metaOf('application', message, flow, at), ...address };
+}
+
 function metaFields(meta: WireMeta): string {
   // drachtio-server has microseconds; our clock does not, and nobody reads them.
   const time = `${meta.at.toISOString().slice(11, 23)}000`;
