@@ -3,8 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { ClientTransaction } from '../sipstack/client-transaction.ts';
-import { readCSeq, readNameAddr, splitList, uriHost } from '../sipstack/fields.ts';
+import { readCSeq, readNameAddr, uriHost } from '../sipstack/fields.ts';
 import type { SipFlow } from '../sipstack/flow.ts';
 import {
   formatSipMessage,
@@ -19,9 +18,9 @@ import type { Transactions } from '../sipstack/transactions.ts';
 import type { AppClient, SipFromApp } from './app-client.ts';
 import { ownContact, readAppHeaders, withRealHost } from './app-headers.ts';
 import type { Calls } from './calls.ts';
-import { cancelOf } from './cancel.ts';
-import { contactUri, type Dialog, dialogRequest, uacDialog } from './dialog.ts';
+import { type Dialog, dialogRequest, refreshByResponse, uacDialog } from './dialog.ts';
 import type { NextHop } from './next-hop.ts';
+import { OutgoingInvites } from './outgoing-invites.ts';
 import {
   encodeAnswer,
   encodeKnown,
@@ -54,15 +53,12 @@ interface Outgoing {
 export class AppRequests {
   readonly #options: AppRequestsOptions;
   readonly #calls: Calls;
-  /** INVITEs of the app that may still be cancelled, by transaction id. */
-  readonly #invites = new Map<
-    string,
-    { transaction: ClientTransaction; isRinging: boolean; wantsCancel: boolean }
-  >();
+  readonly #invites: OutgoingInvites;
 
   constructor(options: AppRequestsOptions) {
     this.#options = options;
     this.#calls = options.calls;
+    this.#invites = new OutgoingInvites(options.transactions);
   }
 
   async handle(message: SipFromApp, request: SipRequest, client: AppClient): Promise<void> {
@@ -97,7 +93,9 @@ export class AppRequests {
       return;
     }
     // RFC 3261 §15: whoever hangs up has no more use for an answer to its re-INVITE.
-    if (request.method === 'BYE') this.#abandonInvite(dialog);
+    if (request.method === 'BYE' && dialog.outgoingInvite !== undefined) {
+      this.#invites.abandon(dialog.outgoingInvite.transaction);
+    }
     const contact =
       written.contact ?? (CONTACT_METHODS.has(request.method) ? dialog.localContact : undefined);
     const outgoing = dialogRequest(dialog, request.method, {
@@ -186,7 +184,7 @@ export class AppRequests {
       this.#onResponse(outgoing, response, flow);
     });
     if (request.method === 'INVITE') {
-      this.#invites.set(transactionId, { transaction, isRinging: false, wantsCancel: false });
+      this.#invites.add(transactionId, transaction);
       if (dialog !== undefined) {
         const number = readCSeq(header(request, 'cseq') ?? '')?.number ?? 0;
         dialog.outgoingInvite = { number, transaction };
@@ -222,12 +220,7 @@ export class AppRequests {
 
   #onInviteResponse(transactionId: string, response: SipResponse, dialog: Dialog | undefined): void {
     const { status } = response;
-    const invite = this.#invites.get(transactionId);
-    if (invite !== undefined && status < 200) {
-      invite.isRinging = true;
-      if (invite.wantsCancel) this.#sendCancel(invite.transaction);
-    }
-    if (status >= 200) this.#invites.delete(transactionId);
+    this.#invites.onStatus(transactionId, status);
     if (dialog === undefined) return;
     const isInitial = dialog.transactionId === transactionId;
     if (status >= 300) {
@@ -235,15 +228,7 @@ export class AppRequests {
       if (isInitial) this.#calls.end(dialog);
       return;
     }
-    if (status === 100) return;
-    const toTag = readNameAddr(header(response, 'to') ?? '')?.parameters.get('tag');
-    if (isInitial && dialog.state !== 'confirmed' && toTag !== undefined) {
-      dialog.remoteTag = toTag;
-      dialog.remoteAddress = header(response, 'to')!.replace(/;\s*tag\s*=\s*[^;,\s]*/i, '');
-      dialog.routeSet = headers(response, 'record-route').flatMap(splitList).reverse();
-      dialog.state = status >= 200 ? 'confirmed' : 'early';
-    }
-    dialog.remoteTarget = contactUri(response) ?? dialog.remoteTarget;
+    if (status > 100) refreshByResponse(dialog, response, isInitial ? 'may establish' : 'refreshes');
   }
 
   /** The ACK to a 2xx is the app's to send; the one to a failure went out by itself. */
@@ -267,37 +252,14 @@ export class AppRequests {
   }
 
   #cancel(message: SipFromApp, request: SipRequest, client: AppClient): void {
-    const invite = this.#invites.get(message.transactionId);
-    if (invite === undefined) {
+    const cancelled = this.#invites.cancel(message.transactionId, request);
+    if (cancelled === undefined) {
       const reason = `unable to cancel unknown transaction id: ${message.transactionId}`;
       client.send(encodeAnswer(message.id, 'NOK', reason));
       return;
     }
-    const { transaction } = invite;
-    invite.wantsCancel = true;
-    const sent = cancelOf(transaction.request, request);
-    // RFC 3261 §9.1: no CANCEL before a provisional response.
-    if (invite.isRinging) this.#sendCancel(transaction, sent);
-    this.#confirm(message.id, client, randomUUID(), sent, transaction.flow);
-  }
-
-  #sendCancel(invite: ClientTransaction, cancel = cancelOf(invite.request)): void {
-    this.#options.transactions.request(
-      cancel,
-      invite.flow,
-      () => {
-        // The 487 to the INVITE is the answer that counts.
-      },
-      invite.branch,
-    );
-  }
-
-  #abandonInvite(dialog: Dialog): void {
-    for (const [transactionId, invite] of this.#invites) {
-      if (invite.transaction !== dialog.outgoingInvite?.transaction) continue;
-      if (invite.isRinging) this.#sendCancel(invite.transaction);
-      this.#invites.delete(transactionId);
-    }
+    const { cancel, transaction } = cancelled;
+    this.#confirm(message.id, client, randomUUID(), cancel, transaction.flow);
   }
 
   #metaNowhere(source: WireMeta['source'], bytes: Buffer): WireMeta {

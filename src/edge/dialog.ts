@@ -1,7 +1,7 @@
 import type { ClientTransaction } from '../sipstack/client-transaction.ts';
 import { readCSeq, readNameAddr, splitList } from '../sipstack/fields.ts';
 import type { SipFlow } from '../sipstack/flow.ts';
-import { header, headers, type SipHeader, type SipRequest } from '../sipstack/message.ts';
+import { header, headers, type SipHeader, type SipRequest, type SipResponse } from '../sipstack/message.ts';
 import type { ServerTransaction } from '../sipstack/server-transaction.ts';
 import type { AppClient } from './app-client.ts';
 import type { ReliableProvisional } from './reliable-provisional.ts';
@@ -136,6 +136,26 @@ export function uacDialog(
     unacknowledged: undefined,
     outgoingInvite: undefined,
   };
+}
+
+/**
+ * What a provisional or successful response to an INVITE of ours says about the peer. RFC 3261 §12.1.2, §12.2.1.2: the
+ * first one with a tag establishes the dialog; every one may move the remote target.
+ */
+export function refreshByResponse(
+  dialog: Dialog,
+  response: SipResponse,
+  role: 'may establish' | 'refreshes',
+): void {
+  const to = header(response, 'to') ?? '';
+  const toTag = readNameAddr(to)?.parameters.get('tag');
+  if (role === 'may establish' && dialog.state !== 'confirmed' && toTag !== undefined) {
+    dialog.remoteTag = toTag;
+    dialog.remoteAddress = withoutTag(to);
+    dialog.routeSet = headers(response, 'record-route').flatMap(splitList).reverse();
+    dialog.state = response.status >= 200 ? 'confirmed' : 'early';
+  }
+  dialog.remoteTarget = contactUri(response) ?? dialog.remoteTarget;
 }
 
 export function contactUri(message: { readonly headers: readonly SipHeader[] }): string | undefined {
