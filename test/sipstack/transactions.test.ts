@@ -135,8 +135,9 @@ describe('requests from the network', () => {
   it('beyond the bound are answered 503 and not handed up', async () => {
     const { transactions, requests } = layer(() => undefined, 2);
     const flow = new TestFlow();
-    for (const branch of ['z9hG4bK1', 'z9hG4bK2', 'z9hG4bK3'])
+    for (const branch of ['z9hG4bK1', 'z9hG4bK2', 'z9hG4bK3']) {
       transactions.receive(message('OPTIONS', { branch }), flow);
+    }
     await soon();
     expect(requests).toHaveLength(2);
     expect(flow.sent.map((text) => text.slice(0, 11))).toEqual(['SIP/2.0 503']);
