@@ -17,14 +17,16 @@ export const isUuid = (text: string): boolean => UUID.test(text);
 
 /** @throws {RangeError} when the text is no lower-case UUID */
 export function toCallId(text: string): CallId {
-  if (!isUuid(text))
-    {throw new RangeError(`call id: found ${text.length} characters, expected a lower-case UUID`);}
+  if (!isUuid(text)) {
+    throw new RangeError(`call id: found ${text.length} characters, expected a lower-case UUID`);
+  }
   return text as CallId;
 }
 
 /** @throws {RangeError} when the text is no lower-case UUID */
 export function toLegId(text: string): LegId {
-  if (!isUuid(text))
-    {throw new RangeError(`leg id: found ${text.length} characters, expected a lower-case UUID`);}
+  if (!isUuid(text)) {
+    throw new RangeError(`leg id: found ${text.length} characters, expected a lower-case UUID`);
+  }
   return text as LegId;
 }

@@ -143,7 +143,7 @@ class WsConnection implements Connection {
     });
     socket.on('error', (error) => {
       this.#fault = error;
-      if (!this.#opened) this.#end(unreachable(error));
+      if (!this.#opened) this.#end(unreachable(this.#options.url, error));
     });
     socket.on('close', (code, reason) => {
       clearInterval(this.#pingTimer);
@@ -203,11 +203,14 @@ function ignoreSendError(): void {
   return;
 }
 
-function unreachable(thrown: unknown): CallscribeError {
+/** The host is named, the rest of the address is not: it may hold a workspace's name. */
+function unreachable(url: string, thrown: unknown): CallscribeError {
   const code = systemCode(toError(thrown));
+  const host = URL.canParse(url) ? new URL(url).host : 'an address that is no URL';
   return new CallscribeError(
     'ASR_UNREACHABLE',
-    `the recogniser cannot be reached${code === undefined ? '' : ` (${code})`}; check its address and the network`,
+    `the recogniser at ${host} cannot be reached${code === undefined ? '' : ` (${code})`}; ` +
+      'check DASHSCOPE_WS_URL and the network',
     { cause: thrown, retryable: true },
   );
 }

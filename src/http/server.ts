@@ -1,4 +1,4 @@
-import { fastify,type FastifyInstance } from 'fastify';
+import { fastify, type FastifyInstance } from 'fastify';
 
 import type { HostPort } from '../config.ts';
 import { CallscribeError, systemCode } from '../errors.ts';

@@ -54,8 +54,9 @@ async function logged(
     const found = find();
     if (found !== undefined) return found;
     const next = await Promise.race([once(child.stderr, 'data'), ended.then(() => 'ended' as const)]);
-    if (next === 'ended' && find() === undefined)
-      {throw new Error(`ended without "${message}":\n${output.stderr}`);}
+    if (next === 'ended' && find() === undefined) {
+      throw new Error(`ended without "${message}":\n${output.stderr}`);
+    }
   }
 }
 
