@@ -12,18 +12,24 @@ export type SentenceOutcome = 'written' | 'repeated' | 'different';
  * Inserts a final sentence, once. One statement, so one round trip and all or nothing: a sentence that comes
  * before its call's snapshot makes call and leg as skeletons. A row that another session is inserting at this
  * moment is not visible to the comparison and counts as repeated.
+ *
+ * Each step looks at the one before, though only for the order: steps that nobody reads run last and backwards
+ * (PostgreSQL, ExecPostprocessPlan), and leg before call is a deadlock with the snapshot, which has call first.
  */
 const SAVE_SENTENCE = {
   name: 'save-sentence',
   text: `
 with call as (
-  insert into calls (id) values ($1) on conflict do nothing
+  insert into calls (id) values ($1) on conflict do nothing returning 1
 ), leg as (
-  insert into legs (id, call_id, leg_no) values ($2, $1, $3) on conflict do nothing
+  insert into legs (id, call_id, leg_no)
+  select $2, $1, $3 where (select count(*) from call) >= 0
+  on conflict do nothing
+  returning 1
 ), written as (
   insert into sentences (call_id, leg_id, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words,
                          emo_tag, emo_confidence, asr_task_id)
-  values ($1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+  select $1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 where (select count(*) from leg) >= 0
   on conflict (leg_id, sentence_no) do nothing
   returning 1
 )

@@ -215,7 +215,7 @@ describe('a call is complete', () => {
   });
 
   it('after any race of sentences, snapshots and repeats, each followed by its own check', async () => {
-    const calls = Array.from({ length: 30 }, () => aCall());
+    const calls = Array.from({ length: 150 }, () => aCall());
     const works = calls.flatMap((call) => [
       () => saveCall(pool, call).then(() => completeCall(pool, call.id)),
       () => saveCall(pool, finishing(call, [2, 1])).then(() => completeCall(pool, call.id)),

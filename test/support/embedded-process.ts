@@ -22,8 +22,6 @@ async function postmasterPid(): Promise<number> {
   return Number(result.rows[0]?.pid);
 }
 
-say({ url: server.url, pid: await postmasterPid() });
-
 process.on('SIGTERM', () => {
   // Longer than async-exit-hook would give us: it calls process.exit in the next ticks.
   setTimeout(() => {
@@ -35,6 +33,9 @@ process.on('SIGTERM', () => {
       .then(() => process.exit(0));
   }, 300);
 });
+
+// Said last: whoever reads it may send the signal at once.
+say({ url: server.url, pid: await postmasterPid() });
 
 for await (const line of process.stdin.setEncoding('utf8')) {
   if (String(line).includes('exit')) process.exit(3);
