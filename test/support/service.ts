@@ -27,6 +27,7 @@ export interface TestServiceOptions {
 /** The whole service in this process, on a database of its own and on ports that the system chooses. */
 export async function startTestService(options: TestServiceOptions): Promise<TestService> {
   const database = await createDatabase('empty');
+  const server = realSipServer();
   const redisUrl = `${inject('redisUrl')}/${options.redisDb ?? 0}`;
   const service = await startService({
     config: loadConfig({
@@ -35,6 +36,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
       HTTP_LISTEN: '127.0.0.1:0',
       RTP_ADDRESS: '127.0.0.1',
       ...(options.queue === 'redis' ? { REDIS_URL: redisUrl } : {}),
+      ...server?.env,
       ...options.env,
     }),
     roles: options.roles ?? ROLES,
@@ -46,6 +48,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
     service,
     pool,
     target: (wanted) => {
+      if (server !== undefined) return server.target;
       const address = service.sipAddresses.find(({ protocol }) => protocol === wanted);
       if (address === undefined) throw new Error(`the edge has no ${wanted} address`);
       return `sip:${address.host}:${address.port}`;
@@ -55,6 +58,18 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
       await database.drop();
     },
   };
+}
+
+/**
+ * `CALLSCRIBE_TEST_DRACHTIO=host:port:secret:sipPort` runs the tests of the intake against a drachtio-server in
+ * place of the embedded edge, one test file at a time (`--no-file-parallelism`).
+ */
+function realSipServer(): { readonly env: Record<string, string>; readonly target: string } | undefined {
+  const [host, port, secret, sipPort] = (process.env['CALLSCRIBE_TEST_DRACHTIO'] ?? '').split(':');
+  if (host === undefined || port === undefined || secret === undefined || sipPort === undefined)
+    return undefined;
+  const env = { DRACHTIO_HOST: host, DRACHTIO_PORT: port, DRACHTIO_SECRET: secret };
+  return { env, target: `sip:${host}:${sipPort}` };
 }
 
 /** Resolves when so many calls are complete or failed; the test's own time-out bounds it. */
