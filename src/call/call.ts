@@ -141,12 +141,12 @@ export class Call {
     this.#event(kind, detail);
   }
 
-  /** Ends the call from our side; a peer that does not answer the BYE delays nothing. Never rejects. */
+  /** Ends the call from our side, by BYE; resolves when that is answered, or was given up. Never rejects. */
   async hangUp(reason: EndReason): Promise<void> {
-    this.#hangUp?.().catch((error: unknown) => {
+    const goodbye = this.#hangUp?.().catch((error: unknown) => {
       this.#services.logger.warn({ err: toError(error), callId: this.id }, 'BYE was not answered');
     });
-    await this.end(reason);
+    await Promise.all([goodbye, this.end(reason)]);
   }
 
   /** The peer has ended the call, or nobody can. Resolves when every sentence is handed over. Never rejects. */

@@ -40,7 +40,7 @@ export class CallRegistry {
 
   /**
    * Takes no more calls and waits for the current ones; those that still go on after `timeoutMs` are ended by
-   * us. Resolves when the last one is closed.
+   * us. Resolves when the last one is closed and its BYE answered or given up.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
@@ -48,10 +48,12 @@ export class CallRegistry {
     const empty = new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
     });
+    const goodbyes: Promise<void>[] = [];
     const timer = setTimeout(() => {
-      for (const call of this.#calls) void call.hangUp('drained');
+      for (const call of this.#calls) goodbyes.push(call.hangUp('drained'));
     }, timeoutMs);
     await empty;
     clearTimeout(timer);
+    await Promise.all(goodbyes);
   }
 }

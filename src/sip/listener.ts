@@ -66,6 +66,8 @@ const ALLOW = 'INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE';
 const OTHER_METHODS = ['info', 'message', 'notify', 'register', 'subscribe', 'publish'] as const;
 const RETRY_AFTER_SECONDS = 5;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** For the ACK that may be missing, and again for the answer to the BYE. */
+const HANG_UP_TIMEOUT_MS = 1_000;
 
 /**
  * The SIP side of the intake: a client of drachtio-server (or of the embedded edge, which speaks the same
@@ -245,7 +247,9 @@ export class SipListener {
       }
       this.#options.onInviteAnswered(200);
       this.#follow(dialog, user, headers['Contact'] ?? '');
-      user.answered(() => hangUp(dialog));
+      // RFC 3261 §15: no BYE before the ACK.
+      const acknowledged = once(dialog, 'ack');
+      user.answered(() => hangUp(dialog, acknowledged));
     });
   }
 
@@ -362,13 +366,16 @@ function contactOf(request: Srf.SrfRequest, recording: boolean): string {
   return `<sip:callscribe@localhost${transport}>${recording ? ';+sip.srs' : ''}`;
 }
 
-async function hangUp(dialog: Srf.Dialog): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+/** Resolves when the BYE was answered. @throws {Error} when it was not, within a bounded time */
+async function hangUp(dialog: Srf.Dialog, acknowledged: Promise<unknown>): Promise<void> {
+  await withTimeout(acknowledged, HANG_UP_TIMEOUT_MS).catch(() => undefined);
+  const answered = new Promise<void>((resolve, reject) => {
     dialog.destroy({ headers: {} }, (error: unknown) => {
       if (error === null || error === undefined) resolve();
       else reject(toError(error));
     });
   });
+  await withTimeout(answered, HANG_UP_TIMEOUT_MS);
 }
 
 /** The edge ends a dialog itself when the ACK never came, and says so in a Reason header (RFC 3326). */

@@ -66,8 +66,9 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
  */
 function realSipServer(): { readonly env: Record<string, string>; readonly target: string } | undefined {
   const [host, port, secret, sipPort] = (process.env['CALLSCRIBE_TEST_DRACHTIO'] ?? '').split(':');
-  if (host === undefined || port === undefined || secret === undefined || sipPort === undefined)
+  if (host === undefined || port === undefined || secret === undefined || sipPort === undefined) {
     return undefined;
+  }
   const env = { DRACHTIO_HOST: host, DRACHTIO_PORT: port, DRACHTIO_SECRET: secret };
   return { env, target: `sip:${host}:${sipPort}` };
 }
