@@ -1,5 +1,6 @@
 import { CallscribeError, systemCode, toError } from '../errors.ts';
-import type { DialogUser, InviteOutcome, InviteRequest } from '../sip/listener.ts';
+import type { DialogUser } from '../sip/dialog.ts';
+import type { InviteOutcome, InviteRequest } from '../sip/listener.ts';
 import { Call, type CallServices } from './call.ts';
 import type { CallRegistry } from './registry.ts';
 

@@ -1,6 +1,6 @@
 import type { CallId, LegId } from '../ids.ts';
+import type { DialogEnd } from '../sip/dialog.ts';
 import type { CallDirection, CallIdentifier } from '../sip/invite.ts';
-import type { DialogEnd } from '../sip/listener.ts';
 import type { LegRole, PartyMapping } from '../sip/parties.ts';
 
 /**

@@ -1,9 +1,9 @@
 import type { DefaultJobOptions, Job as BullJob, WorkerOptions } from 'bullmq';
 
 import { CallscribeError, systemCode } from '../errors.ts';
+import { within } from '../within.ts';
 import type { JobQueue, JobWorker, TakenJob, WorkerSettings } from './backend.ts';
 import { CLOSE_MAX_MS, OPEN_MAX_MS } from './backend.ts';
-import { within } from './within.ts';
 
 // What both backends share: how BullMQ is set up, and its queues and workers behind our own interfaces.
 

@@ -5,13 +5,13 @@ import { UnrecoverableError } from 'bullmq';
 import type { Clock } from '../clock.ts';
 import { CallscribeError, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { within } from '../within.ts';
 import type { JobWorker, QueueBackend, TakenJob } from './backend.ts';
 import { CLOSE_MAX_MS } from './backend.ts';
 import { backoffMs } from './backoff.ts';
 import type { Job, QueueName } from './jobs.ts';
 import { decodeJob, QUEUE_OF } from './jobs.ts';
 import { Outage } from './outage.ts';
-import { within } from './within.ts';
 
 /**
  * - `done`: handled.

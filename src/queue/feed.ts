@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CallscribeError, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { within } from '../within.ts';
 import type { JobQueue } from './backend.ts';
 import { backoffMs } from './backoff.ts';
 import type { EncodedJob } from './jobs.ts';
 import type { Outage } from './outage.ts';
-import { within } from './within.ts';
 
 const BATCH_MAX_JOBS = 200;
 /** An add without an answer in that time counts as failed; the id makes its repetition harmless. */

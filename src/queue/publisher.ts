@@ -4,12 +4,12 @@ import type { Clock } from '../clock.ts';
 import { CallscribeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
+import { within } from '../within.ts';
 import type { JobQueue, QueueBackend } from './backend.ts';
 import { JobFeed } from './feed.ts';
 import type { EncodedJob, Job, QueueName } from './jobs.ts';
 import { encodeJob, QUEUE_NAMES } from './jobs.ts';
 import { Outage } from './outage.ts';
-import { within } from './within.ts';
 
 export const BACKLOG_MAX_JOBS = 100_000;
 
