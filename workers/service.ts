@@ -167,7 +167,7 @@ class Starter {
     const { config, logger } = this.#options;
     const { apiKey, wsUrl } = config.dashscope;
     if (wsUrl !== undefined) return { kind: 'dashscope', url: wsUrl, apiKey: apiKey ?? 'no-key-configured' };
-    this.#step(`starting the sandbox in place of DashScope (recogniser: ${captionsRecogniser.description})`);
+    this.#step('starting the sandbox in place of DashScope (it recognises no speech, it reads captions)');
     const sandboxKey = randomUUID();
     const sandbox = await startSandbox({
       host: '127.0.0.1',

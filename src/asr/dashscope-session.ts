@@ -88,6 +88,10 @@ class DashscopeSession implements AsrSession {
     return this.#events[Symbol.asyncIterator]();
   }
 
+  get malformedMessages(): number {
+    return this.#task?.counters.ignored.malformed ?? 0;
+  }
+
   get #taskId(): string {
     return this.#task?.taskId ?? '';
   }

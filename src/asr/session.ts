@@ -16,6 +16,8 @@ export interface AsrSession extends AsyncIterable<AsrEvent> {
    * deadline has passed; never rejects (the iteration carries the error).
    */
   finish(): Promise<void>;
+  /** Messages of the recogniser that could not be read, so far; each was dropped. */
+  readonly malformedMessages: number;
   /** Ends at once; the iteration rejects with `reason`. */
   abort(reason: Error): void;
 }

@@ -170,6 +170,17 @@ export class Leg {
     await this.#transcribed;
     await this.#receiver.close();
     this.#endedAt = this.#services.clock.wallTime();
+    this.#tellMalformed();
+  }
+
+  /** What could not be read was dropped where it came in; a reader of the call is told once, with the counts. */
+  #tellMalformed(): void {
+    const { packetsMalformed, rtcpMalformed } = this.#receiver.counters();
+    const messages = this.#session?.malformedMessages ?? 0;
+    if (packetsMalformed + rtcpMalformed > 0) {
+      this.#options.onEvent('media_malformed', { packetsMalformed, rtcpMalformed });
+    }
+    if (messages > 0) this.#options.onEvent('asr_malformed', { messages });
   }
 
   #start(at: Date): void {

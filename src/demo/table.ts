@@ -19,7 +19,9 @@ export interface TableOptions {
 export function transcriptTable(rows: readonly TableRow[], options: TableOptions): string {
   const colours = pc.createColors(options.colours === 'on');
   const head = ['time', 'who', 'text', 'emotion'].map((title) => colours.bold(title));
-  const table = new Table({ head, style: { head: [], border: [] } });
+  // No lines between the rows: a call reads like a page.
+  const chars = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
+  const table = new Table({ head, chars, style: { head: [], border: [] } });
   for (const { speaker, beginMs, text, emoTag } of rows) {
     const who = roleColour(speaker.role, colours)(speaker.role);
     table.push([

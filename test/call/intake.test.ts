@@ -152,6 +152,9 @@ describe('the answer to an offer', () => {
     const [stored] = await completedCalls(test.pool, 1);
     const [leg] = await loadLegs(test.pool, stored!.id);
     expect(leg?.media).toMatchObject({ packetsReceived: 10, packetsMalformed: 1, packetsLost: 0 });
+    expect(await loadEvents(test.pool, stored!.id)).toMatchObject([
+      { kind: 'media_malformed', legId: leg?.id, detail: { packetsMalformed: 1, rtcpMalformed: 0 } },
+    ]);
   });
 
   it.each([

@@ -11,7 +11,7 @@ test('columns stand under each other, though Chinese characters are two columns 
     ],
     { colours: 'off' },
   );
-  const [, head, , first, , second] = table.split('\n');
+  const [, head, first, second] = table.split('\n');
   expect(head).toBe('│ time    │ who        │ text   │ emotion │');
   expect(first).toBe('│ 00:00.6 │ agent 李娜 │ 您好。 │ neutral │');
   expect(second).toBe('│ 01:01.0 │ customer   │ ok     │ -       │');

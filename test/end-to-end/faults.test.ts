@@ -99,6 +99,36 @@ describe('when the recogniser fails', { timeout: 60_000 }, () => {
 });
 
 it(
+  'messages of the recogniser that cannot be read are dropped, and an event of the call counts them',
+  { timeout: 60_000 },
+  async () => {
+    await using sandbox = await startSandbox({
+      host: '127.0.0.1',
+      port: 0,
+      recogniser: captionsRecogniser,
+      logger: silentLogger,
+      faults: () => ({ noise: true }),
+    });
+    await using test = await startTestService({
+      queue: 'postgres',
+      env: { DASHSCOPE_WS_URL: sandbox.url, DASHSCOPE_API_KEY: 'any' },
+    });
+    const { slices, legs } = await shortLegs();
+    await placeCalls({
+      target: test.target('udp'),
+      transport: 'udp',
+      calls: [{ mode: 'two-legs', seed: 1, legs }],
+    });
+    const [call] = await completedCalls(test.pool, 1);
+    const texts = (await loadTranscript(test.pool, call!.id)).map(({ text }) => text).sort();
+    expect(texts).toEqual(slices.map(({ sentence }) => sentence.text).sort());
+    const events = await loadEvents(test.pool, call!.id);
+    expect(events.map(({ kind }) => kind)).toEqual(['asr_malformed', 'asr_malformed']);
+    expect(Number(events[0]?.detail['messages'])).toBeGreaterThan(0);
+  },
+);
+
+it(
   'no log line at any level holds a transcript, a number, a session description or a header',
   { timeout: 60_000 },
   async () => {
