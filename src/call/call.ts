@@ -57,6 +57,8 @@ export class Call {
   #eventNo = 0;
   /** Held back, because a call that is never answered leaves no row. */
   readonly #eventsBeforeAnswer: CallEvent[] = [];
+  /** The offer that is being applied; the next one waits for it. */
+  #applying: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
   #hangUp: (() => Promise<void>) | undefined;
 
@@ -82,7 +84,13 @@ export class Call {
    * @throws {CallscribeError} SIP_NO_COMMON_CODEC when no line can be taken, RTP_PORTS_EXHAUSTED when ports or
    *   the leg limit do not suffice for a first offer; the legs that stood before stand on
    */
-  async applyOffer(offer: SdpOffer, content: RequestContent): Promise<string> {
+  applyOffer(offer: SdpOffer, content: RequestContent): Promise<string> {
+    const applied = this.#applying.then(() => this.#apply(offer, content));
+    this.#applying = applied.catch(() => undefined);
+    return applied;
+  }
+
+  async #apply(offer: SdpOffer, content: RequestContent): Promise<string> {
     if (!offer.lines.some((line, index) => isAcceptable(line, index))) {
       throw new CallscribeError(
         'SIP_NO_COMMON_CODEC',
@@ -210,6 +218,11 @@ export class Call {
         this.#event(kind, detail, leg);
       },
     });
+    if (this.#closing !== undefined) {
+      // The call ended while the ports were being bound; its record does not know this leg.
+      await leg.end();
+      return undefined;
+    }
     this.#legs.push(leg);
     this.#legOfLine.set(index, leg);
     return leg;
