@@ -40,6 +40,8 @@ export const ERROR_CODES = {
   ASR_TIMEOUT: 'the recogniser did not answer in time',
   ASR_BACKLOG_FULL: 'more audio waits for the recogniser than the stated bound',
   ASR_ABORTED: 'the session was ended by us before it was finished',
+  ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
+  ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
