@@ -1,5 +1,5 @@
-import type { RecognitionParameters } from '../dashscope/client-messages.ts';
 import { connect, type ConnectionOptions } from '../dashscope/connection.ts';
+import type { RecognitionParameters } from '../dashscope/parameters.ts';
 import type { SentenceResult } from '../dashscope/server-messages.ts';
 import { RecognitionTask, TASK_LIMITS, type TaskLimits } from '../dashscope/task.ts';
 import { CallscribeError } from '../errors.ts';

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 
 import { CallscribeError } from '../errors.ts';
 import { AudioFrames } from './audio-frames.ts';
-import { encodeFinishTask, encodeRunTask, type RecognitionParameters } from './client-messages.ts';
+import { encodeFinishTask, encodeRunTask } from './client-messages.ts';
 import type { Connection, ConnectionListener } from './connection.ts';
+import type { RecognitionParameters } from './parameters.ts';
 import { decodeServerMessage, type SentenceResult } from './server-messages.ts';
 import {
   deadlineMs,
