@@ -73,7 +73,12 @@ async function ask<T>(child: ChildProcess, order: Order): Promise<T> {
 async function obey(order: Order): Promise<unknown> {
   if (order.kind === 'load') {
     const collect = globalThis.gc;
-    const collectGarbage = collect === undefined ? undefined : () => void collect();
+    const collectGarbage =
+      collect === undefined
+        ? undefined
+        : (): void => {
+            collect();
+          };
     return runAsrLoad({ ...order, clock: systemClock, collectGarbage });
   }
   const sandbox = await startSandbox({
