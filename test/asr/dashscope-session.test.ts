@@ -33,6 +33,7 @@ async function sandboxWith(options: Partial<SandboxOptions> = {}): Promise<Sandb
     port: 0,
     recogniser: captionsRecogniser,
     logger: silentLogger,
+    vocabularies: { 'vocab-test-1': 'paraformer-realtime-8k-v2' },
     ...options,
   });
   running.push(sandbox);
