@@ -155,6 +155,11 @@ export class RecognitionTask {
     return this.#state.kind;
   }
 
+  /** Resolves, never rejects, when the task is over and its connection released. */
+  get closed(): Promise<void> {
+    return this.#closed;
+  }
+
   /** What the service said last, as it came; undefined before. */
   get lastMessage(): string | undefined {
     return this.#lastMessage;
