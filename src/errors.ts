@@ -33,6 +33,7 @@ export const ERROR_CODES = {
 
   // recognition
   ASR_HANDSHAKE_REFUSED: 'the recogniser refused the connection',
+  ASR_REQUEST_REFUSED: 'the service answered a REST request with an error',
   ASR_UNREACHABLE: 'the recogniser cannot be reached',
   ASR_TASK_FAILED: 'the recogniser ended the task with an error',
   ASR_CONNECTION_LOST: 'the connection to the recogniser ended before the task did',

@@ -75,18 +75,18 @@ export class FaultDesk {
 
   /** For one upgrade: the first that strikes. */
   forConnection(): ConnectionFault | undefined {
-    return this.#strike('connection')[0]?.effect.fault;
+    return this.#strike('connection', () => true)[0]?.effect.fault;
   }
 
-  /** For one REST request: the first that strikes. */
-  forRequest(): RequestFault | undefined {
-    return this.#strike('request')[0]?.effect.fault;
+  /** For one REST request: the first that strikes. @param request such as `POST /api/v1/tokens` */
+  forRequest(request: string): RequestFault | undefined {
+    return this.#strike('request', ({ part }) => request.includes(part))[0]?.effect.fault;
   }
 
   /** For one task: all that strike. */
   forTask(): TaskFaults {
     return mergeTaskFaults(
-      this.#strike('task').map(({ effect, random }) => ({
+      this.#strike('task', () => true).map(({ effect, random }) => ({
         ...effect.faults,
         seed: Math.floor(random() * 0x1_0000_0000),
       })),
@@ -95,14 +95,16 @@ export class FaultDesk {
 
   #strike<On extends FaultEffect['on']>(
     on: On,
+    concerns: (effect: Extract<FaultEffect, { on: On }>) => boolean,
   ): { readonly effect: Extract<FaultEffect, { on: On }>; readonly random: SeededRandom }[] {
     return [...this.#entries.values()].flatMap((entry) => {
-      const { effect, probability } = entry.fault;
-      if (effect.on !== on || entry.random() >= probability) return [];
+      const { probability } = entry.fault;
+      const effect = entry.fault.effect as Extract<FaultEffect, { on: On }>;
+      if (effect.on !== on || !concerns(effect) || entry.random() >= probability) return [];
       entry.struck += 1;
       entry.timesLeft -= 1;
       if (entry.timesLeft <= 0) this.#entries.delete(entry.id);
-      return [{ effect: effect as Extract<FaultEffect, { on: On }>, random: entry.random }];
+      return [{ effect, random: entry.random }];
     });
   }
 }

@@ -11,7 +11,8 @@ export interface FaultText {
 export type FaultEffect =
   | { readonly on: 'connection'; readonly fault: ConnectionFault }
   | { readonly on: 'task'; readonly faults: TaskFaults }
-  | { readonly on: 'request'; readonly fault: RequestFault };
+  /** Strikes where `part` occurs in `POST /api/v1/… create_vocabulary`; the empty one always does. */
+  | { readonly on: 'request'; readonly fault: RequestFault; readonly part: string };
 
 export type FaultTextResult =
   | { readonly kind: 'fault'; readonly fault: FaultText }
@@ -41,10 +42,13 @@ export const FAULT_USAGE: readonly (readonly [usage: string, effect: string])[] 
   ['noise', 'unknown events, results of another task and broken JSON come between'],
   ['empty-finished', 'task-finished has an empty payload'],
   ['never-finish', 'does not answer finish-task'],
-  ['rest-refuse:status=503[,code=…][,message=…]', 'answers a REST request with 400 to 599'],
-  ['rest-stall[:for=ms]', 'answers a REST request late, or never'],
-  ['rest-cut', 'ends the connection instead of answering a REST request'],
-  ['rest-lose-answer', 'does what the REST request asks, then ends the connection'],
+  [
+    'rest-refuse:status=503[,code=…][,message=…][,on=…]',
+    'answers a REST request with 400 to 599; on=create_vocabulary, on=tokens, …: only where this occurs',
+  ],
+  ['rest-stall[:for=ms][,on=…]', 'does what the REST request asks and answers late, or never'],
+  ['rest-cut[:on=…]', 'ends the connection instead of answering a REST request'],
+  ['rest-lose-answer[:on=…]', 'does what the REST request asks, then ends the connection'],
 ];
 
 export const FAULT_MOMENTS =
@@ -88,6 +92,7 @@ function parseArgs(rest: string): Args {
 
 function effectOf(name: string, args: Args): FaultEffect {
   const task = (faults: TaskFaults): FaultEffect => ({ on: 'task', faults });
+  const rest = (fault: RequestFault): FaultEffect => ({ on: 'request', fault, part: take(args, 'on') ?? '' });
   switch (name) {
     case 'refuse':
       return { on: 'connection', fault: { kind: 'refuse', ...refusal(args) } };
@@ -96,13 +101,13 @@ function effectOf(name: string, args: Args): FaultEffect {
     case 'cut-upgrade':
       return { on: 'connection', fault: { kind: 'cut' } };
     case 'rest-refuse':
-      return { on: 'request', fault: { kind: 'refuse', ...refusal(args) } };
+      return rest({ kind: 'refuse', ...refusal(args) });
     case 'rest-stall':
-      return { on: 'request', fault: { kind: 'stall', forMs: duration(args) ?? 'ever' } };
+      return rest({ kind: 'stall', forMs: duration(args) ?? 'ever' });
     case 'rest-cut':
-      return { on: 'request', fault: { kind: 'cut' } };
+      return rest({ kind: 'cut' });
     case 'rest-lose-answer':
-      return { on: 'request', fault: { kind: 'lose-answer' } };
+      return rest({ kind: 'lose-answer' });
     case 'stall-start':
       return task({ startDelayMs: duration(args) ?? 'never' });
     case 'fail': {

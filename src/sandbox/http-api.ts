@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { z } from 'zod';
 
+import type { Clock } from '../clock.ts';
 import type { Credentials } from './credentials.ts';
 import type { FaultDesk } from './fault-desk.ts';
 import { FAULT_MOMENTS, FAULT_USAGE } from './fault-text.ts';
@@ -11,6 +12,7 @@ import { invalid, type Outcome, type Vocabularies } from './vocabularies.ts';
 
 /** What the REST interfaces stand on. */
 export interface HttpApiOptions {
+  readonly clock: Clock;
   readonly credentials: Credentials;
   readonly vocabularies: Vocabularies;
   readonly phrases: Phrases;
@@ -20,6 +22,8 @@ export interface HttpApiOptions {
 }
 
 const BODY_MAX_BYTES = 1 << 20;
+/** A request that is never answered ends then. */
+const STALL_MAX_MS = 60_000;
 const OUTPUTS = '/api/v1/fine-tunes/outputs/';
 
 export const UNAUTHORIZED: RefusalFault = {
@@ -48,6 +52,12 @@ interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** No answer: the connection ends. */
+interface Reply {
+  readonly answer: Answer | undefined;
+  readonly fault?: RequestFault | undefined;
+}
+
 type Body =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'refused'; readonly refusal: RefusalFault }
@@ -69,12 +79,12 @@ export class HttpApi {
     const target = URL.canParse(request.url ?? '', 'http://sandbox')
       ? new URL(request.url ?? '', 'http://sandbox')
       : new URL('http://sandbox/unreadable');
-    const ofService = !/^\/sandbox(\/|$)/.test(target.pathname);
-    const fault = ofService ? this.#options.desk.forRequest() : undefined;
-    void this.#answer(request, target, fault)
-      .catch((): Answer => refusal({ status: 500, code: 'InternalError', message: 'The sandbox failed.' }))
-      .then((answer) => {
-        this.#send(response, answer, fault);
+    void this.#answer(request, target)
+      .catch((): Reply => ({
+        answer: refusal({ status: 500, code: 'InternalError', message: 'The sandbox failed.' }),
+      }))
+      .then((reply) => {
+        this.#send(response, reply);
       });
   }
 
@@ -83,47 +93,59 @@ export class HttpApi {
     this.#stalled.clear();
   }
 
-  #send(response: ServerResponse, answer: Answer | undefined, fault: RequestFault | undefined): void {
+  #send(response: ServerResponse, { answer, fault }: Reply): void {
     if (answer === undefined || fault?.kind === 'cut' || fault?.kind === 'lose-answer') {
       response.destroy();
       return;
     }
     const send = (): void => {
-      // A client that left needs no answer; a body that was not read to its end ends the connection.
+      // A client that left needs no answer.
       if (response.destroyed) return;
       const text = JSON.stringify(answer.body);
       response.writeHead(answer.status, {
         'content-type': 'application/json; charset=utf-8',
         'content-length': Buffer.byteLength(text),
-        ...(answer.status === 413 ? { connection: 'close' } : {}),
+        date: this.#options.clock.wallTime().toUTCString(),
       });
       response.end(text);
     };
-    if (fault?.kind !== 'stall') send();
-    else if (fault.forMs !== 'ever') {
-      const timer = setTimeout(() => {
-        this.#stalled.delete(timer);
-        send();
-      }, fault.forMs);
-      this.#stalled.add(timer);
+    if (fault?.kind !== 'stall') {
+      send();
+      return;
     }
+    const { forMs } = fault;
+    const timer = setTimeout(
+      () => {
+        this.#stalled.delete(timer);
+        if (forMs === 'ever') response.destroy();
+        else send();
+      },
+      forMs === 'ever' ? STALL_MAX_MS : forMs,
+    );
+    this.#stalled.add(timer);
+    response.once('close', () => {
+      clearTimeout(timer);
+      this.#stalled.delete(timer);
+    });
   }
 
-  async #answer(
-    request: IncomingMessage,
-    target: URL,
-    fault: RequestFault | undefined,
-  ): Promise<Answer | undefined> {
-    if (fault?.kind === 'refuse') return refusal(fault);
-    if (fault?.kind === 'cut') return undefined;
+  async #answer(request: IncomingMessage, target: URL): Promise<Reply> {
     const body = await readBody(request);
-    if (body.kind === 'gone') return undefined;
-    if (body.kind === 'refused') return refusal(body.refusal);
+    if (body.kind === 'gone') return { answer: undefined };
+    if (body.kind === 'refused') return { answer: refusal(body.refusal) };
     const method = request.method ?? '';
-    if (/^\/sandbox(\/|$)/.test(target.pathname)) return this.#own(method, target.pathname, body.value);
+    const path = target.pathname;
+    if (/^\/sandbox(\/|$)/.test(path)) return { answer: this.#own(method, path, body.value) };
+    const fault = this.#options.desk.forRequest(`${method} ${path} ${actionOf(body.value)}`);
+    if (fault?.kind === 'refuse') return { answer: refusal(fault) };
+    if (fault?.kind === 'cut') return { answer: undefined };
+    return { answer: this.#serve(request, target, body.value), fault };
+  }
+
+  #serve(request: IncomingMessage, target: URL, body: unknown): Answer {
     const credential = this.#options.credentials.judge(credentialOf(request));
     if (credential === 'unknown') return refusal(UNAUTHORIZED);
-    const outcome = this.#ofService(method, target, body.value, credential);
+    const outcome = this.#ofService(request.method ?? '', target, body, credential);
     if (outcome === undefined) return refusal(NOT_FOUND);
     if (outcome.kind === 'refused') return refusal(outcome);
     // A token is told without the envelope of the other interfaces.
@@ -209,6 +231,12 @@ function refusal(fault: RefusalFault): Answer {
 
 function asRefusal(outcome: Outcome): RefusalFault {
   return outcome.kind === 'refused' ? outcome : NOT_FOUND;
+}
+
+const withAction = z.object({ input: z.object({ action: z.string() }) });
+
+function actionOf(body: unknown): string {
+  return withAction.safeParse(body).data?.input.action ?? '';
 }
 
 async function readBody(request: IncomingMessage): Promise<Body> {

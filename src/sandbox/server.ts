@@ -156,6 +156,7 @@ class SandboxServer implements Sandbox {
     const limit = options.rateLimit ?? SANDBOX_RATE_LIMIT;
     if (limit !== 'off') this.#bucket = new TokenBucket(limit, this.#clock.monotonicMs());
     this.#api = new HttpApi({
+      clock: this.#clock,
       credentials: this.#credentials,
       vocabularies: this.#vocabularies,
       phrases: this.#phrases,
