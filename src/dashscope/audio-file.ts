@@ -46,7 +46,7 @@ export interface FileRecognition {
 
 const SPEED = 8;
 const SPEED_MAX = 1_000;
-/** Sent at once, before the pace counts. */
+/** Audio that is sent at once, before the pace counts. */
 const HEAD_START_MS = 1_000;
 
 /** Checks, sends at a bounded rate, and waits for the last words. See `Recognition.call`. */
@@ -97,7 +97,7 @@ async function sendSource(
   });
   const bytesPerMs =
     (facts.bytesPerSecond ?? usualBytesPerSecond(recognition.format, recognition.sampleRate)) / 1_000;
-  const pace = new Pace(bytesPerMs * speed, HEAD_START_MS);
+  const pace = new Pace(bytesPerMs * speed, bytesPerMs * HEAD_START_MS);
   let sentBytes = 0;
   const tellProgress = (): void => {
     const { totalBytes } = source;
@@ -143,23 +143,24 @@ function fileBroken(thrown: unknown): DashScopeError {
   return new DashScopeAborted('the audio file could not be read to its end', toError(thrown));
 }
 
-/** Holds a sender to a rate. */
+/** Holds a sender to a rate, with a head start; time in which nothing was sent is not made up for. */
 class Pace {
   readonly #bytesPerMs: number;
-  readonly #beganAtMs = performance.now();
   readonly #headStartMs: number;
-  #bytes = 0;
+  /** When all that went would have gone, had it gone evenly. */
+  #evenAtMs = 0;
 
-  constructor(bytesPerMs: number, headStartMs: number) {
+  constructor(bytesPerMs: number, headStartBytes: number) {
     this.#bytesPerMs = bytesPerMs;
-    this.#headStartMs = headStartMs;
+    this.#headStartMs = headStartBytes / bytesPerMs;
   }
 
   /** Resolves when so many bytes may go, or at once when `over` says that there is no more sense in it. */
   async wait(bytes: number, over: AbortSignal): Promise<void> {
-    const dueAtMs = this.#beganAtMs + this.#bytes / this.#bytesPerMs - this.#headStartMs;
-    this.#bytes += bytes;
-    const waitMs = dueAtMs - performance.now();
+    const nowMs = performance.now();
+    this.#evenAtMs = Math.max(this.#evenAtMs, nowMs);
+    const waitMs = this.#evenAtMs - this.#headStartMs - nowMs;
+    this.#evenAtMs += bytes / this.#bytesPerMs;
     if (waitMs < 1 || over.aborted) return;
     await sleep(waitMs, undefined, { signal: over }).catch(() => undefined);
   }

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts';
 import type { Connection, ConnectionListener, ConnectionOptions } from './connection.ts';
+import { DashScopeUsageError, type UsageFault } from './errors.ts';
 import { Lease, type LeaseHost } from './pool-lease.ts';
 import { PooledSocket } from './pooled-socket.ts';
 import { StartQueue, type StartRate } from './start-queue.ts';
@@ -41,6 +42,12 @@ export interface ConnectionPoolCounters {
 const START_RATE: StartRate = { perSecond: 20 };
 const WAITING_MAX = 1_000;
 const WAIT_MAX_MS = 30_000;
+const RATE_MIN = 0.001;
+const RATE_MAX = 1_000_000;
+/** The longest that a timer takes. */
+const TIMER_MAX_MS = 2_147_483_647;
+/** The service closes a socket without a task then. */
+const SERVICE_IDLE_MS = 60_000;
 const IDLE_MAX_MS = 50_000;
 const IDLE_MAX = 100;
 const REUSED_ANSWER_MS = 3_000;
@@ -59,7 +66,9 @@ export class ConnectionPool implements AsyncDisposable {
   #closed: Promise<void> | undefined;
   #counters = { refused: 0, opened: 0, reused: 0, replaced: 0 };
 
+  /** @throws {DashScopeUsageError} for bounds that are no bounds */
   constructor(options: ConnectionPoolOptions) {
+    checkBounds(options);
     this.#options = options;
     this.#queue = new StartQueue({
       rate: options.startRate ?? START_RATE,
@@ -156,4 +165,26 @@ export class ConnectionPool implements AsyncDisposable {
     this.#closing.add(closing);
     return closing;
   }
+}
+
+function checkBounds({
+  startRate = START_RATE,
+  waitingMax,
+  waitMaxMs,
+  idleMax,
+  idleMaxMs,
+}: ConnectionPoolOptions): void {
+  const faults: UsageFault[] = [];
+  const check = (parameter: string, value: number | undefined, min: number, max: number): void => {
+    // Written so that NaN is a fault.
+    if (value === undefined || (value >= min && value <= max)) return;
+    faults.push({ parameter, found: String(value), allowed: `a number from ${min} to ${max}` });
+  };
+  check('startRate.perSecond', startRate.perSecond, RATE_MIN, RATE_MAX);
+  check('startRate.burst', startRate.burst, 1, RATE_MAX);
+  check('waitingMax', waitingMax, 0, RATE_MAX);
+  check('waitMaxMs', waitMaxMs, 0, TIMER_MAX_MS);
+  check('idleMax', idleMax, 0, RATE_MAX);
+  check('idleMaxMs', idleMaxMs, 0, SERVICE_IDLE_MS);
+  if (faults.length > 0) throw new DashScopeUsageError('the connection pool cannot be made', faults);
 }

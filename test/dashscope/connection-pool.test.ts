@@ -305,3 +305,8 @@ it('asks for the key of each new connection, not of each task', async () => {
   await Promise.all([runTask(pool), runTask(pool)]);
   expect(service.sockets.map((socket) => socket.authorization)).toEqual(['Bearer sk-1', 'Bearer sk-2']);
 });
+
+it('takes no bounds that are none', () => {
+  const options = { url: 'ws://127.0.0.1:1', apiKey: 'sk-1', startRate: { perSecond: 0 }, idleMaxMs: 65_000 };
+  expect(() => new ConnectionPool(options)).toThrow(/startRate.perSecond: found 0.*idleMaxMs: found 65000/);
+});

@@ -571,6 +571,49 @@ describe('what is known of a run', () => {
   });
 });
 
+it.each([
+  ['paraformer-realtime-v2', 16_000, { vocabularyId: 'vocab-1', languageHints: ['zh', 'en'] }],
+  ['paraformer-realtime-8k-v2', 8_000, { vocabularyId: 'vocab-1', heartbeat: true }],
+  ['paraformer-realtime-v1', 16_000, { phraseId: 'p-1' }],
+  ['paraformer-realtime-8k-v1', 8_000, { phraseId: 'p-1', disfluencyRemovalEnabled: true }],
+] as const)(
+  'sends run-task of %s with its parameters, and nothing else of the options',
+  async (model, sampleRate, more) => {
+    const service = await serviceWith();
+    const { recognition } = recognitionOn(service, { model, sampleRate, ...more, workspace: 'ws-1' });
+    await recognition.start();
+    await recognition.stop();
+    const v2 = model.endsWith('v2');
+    const named = {
+      ...('vocabularyId' in more ? { vocabulary_id: more.vocabularyId } : {}),
+      ...('languageHints' in more ? { language_hints: more.languageHints } : {}),
+      ...('heartbeat' in more ? { heartbeat: more.heartbeat } : {}),
+      ...('disfluencyRemovalEnabled' in more ? { disfluency_removal_enabled: true } : {}),
+    };
+    expect(service.frames[0]).toEqual({
+      kind: 'run-task',
+      taskId: recognition.getLastRequestId(),
+      message: {
+        header: { action: 'run-task', task_id: recognition.getLastRequestId(), streaming: 'duplex' },
+        payload: {
+          task_group: 'audio',
+          task: 'asr',
+          function: 'recognition',
+          model,
+          parameters: {
+            format: 'pcm',
+            sample_rate: sampleRate,
+            ...(v2 ? { max_sentence_silence: 800 } : {}),
+            ...named,
+          },
+          ...(v2 ? {} : { resources: [{ resource_id: 'p-1', resource_type: 'asr_phrase' }] }),
+          input: {},
+        },
+      },
+    });
+  },
+);
+
 describe('audio that is sent', () => {
   it('is copied where it has to wait, so that its buffer may be used again', async () => {
     const service = await serviceWith();
