@@ -30,7 +30,7 @@ const ROOMS = {
   sandbox: { values: ['caption', 'dashscope'], types: [] },
   caller: { values: ['sipstack', 'audio', 'sample'], types: ['rtp'] },
   sample: { values: ['caption', 'audio'], types: ['rtp'] },
-  transcribe: { values: ['dashscope'], types: ['call', 'transcript', 'store'] },
+  transcribe: { values: ['dashscope', 'audio', 'caller'], types: ['call', 'transcript'] },
   bench: { values: ['dashscope', 'sandbox'], types: [] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
