@@ -33,11 +33,17 @@ async function benchAsr(options: AsrBenchOptions): Promise<void> {
   const sandbox = startChild();
   try {
     const url = await ask<string>(sandbox, { kind: 'sandbox', results });
+    // Senders would wait for a sandbox that is gone.
+    const sandboxGone = once(sandbox, 'exit').then(() => {
+      throw new Error('the sandbox process ended');
+    });
+    sandboxGone.catch(() => undefined);
     const reports: AsrLoadReport[] = [];
     for (const sender of sendersOfRounds(rounds)) {
       const child = startChild();
       try {
-        reports.push(await ask<AsrLoadReport>(child, { kind: 'load', sender, url, sessions, seconds }));
+        const report = ask<AsrLoadReport>(child, { kind: 'load', sender, url, sessions, seconds });
+        reports.push(await Promise.race([report, sandboxGone]));
       } finally {
         child.kill();
       }
