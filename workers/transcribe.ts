@@ -24,7 +24,7 @@ import { callOfFile } from '../src/transcribe/call-of-file.ts';
 import { readTranscribeCommandLine, type TranscribeCommandOptions } from '../src/transcribe/command-line.ts';
 import { findFiles } from '../src/transcribe/find-files.ts';
 import { writeTranscript } from '../src/transcribe/formats.ts';
-import { transcribeFile,type TranscribeOptions } from '../src/transcribe/transcribe-file.ts';
+import { transcribeFile, type TranscribeOptions } from '../src/transcribe/transcribe-file.ts';
 import type { FileTranscript } from '../src/transcribe/transcript.ts';
 import { CloseStack } from './close-stack.ts';
 import { runRoot } from './main.ts';
