@@ -149,7 +149,7 @@ export class TaskSocket {
     switch (state.kind) {
       case 'idle':
         this.#limitState(timers.idleMs, () => {
-          this.#socket.close(NORMAL_CLOSURE);
+          this.#hangUp(NORMAL_CLOSURE);
         });
         return;
       case 'running':
@@ -162,7 +162,7 @@ export class TaskSocket {
       case 'finishing':
         // Only where a fault, or a decoder, keeps it from going on.
         this.#limitState(timers.idleMs, () => {
-          this.#socket.close(INTERNAL_ERROR);
+          this.#hangUp(INTERNAL_ERROR);
         });
         return;
       case 'closed':
@@ -351,9 +351,7 @@ export class TaskSocket {
           this.#fail(action);
           break;
         case 'close':
-          this.#enter({ kind: 'closed' });
-          if (action.closeCode === 'none') this.#socket.terminate();
-          else this.#socket.close(action.closeCode, closeReason(action.reason));
+          this.#hangUp(action.closeCode, action.reason);
           break;
         case 'stop-reading':
           this.#pause('fault', true);
@@ -388,8 +386,14 @@ export class TaskSocket {
     const own = state.kind === 'idle' ? '' : state.run.task.taskId;
     this.#send(encodeTaskFailed({ taskId: own === '' ? taskId : own, code, message }));
     this.#context.count('tasksFailed');
+    this.#hangUp(NORMAL_CLOSURE);
+  }
+
+  /** @param closeCode `none` cuts the socket without a close frame */
+  #hangUp(closeCode: number | 'none', reason = ''): void {
     this.#enter({ kind: 'closed' });
-    this.#socket.close(NORMAL_CLOSURE);
+    if (closeCode === 'none') this.#socket.terminate();
+    else this.#socket.close(closeCode, closeReason(reason));
   }
 
   #send(text: string): void {
