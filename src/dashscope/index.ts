@@ -55,6 +55,36 @@ export {
 export type { StartRate } from './start-queue.ts';
 export type { TaskCounters } from './task.ts';
 
+// Hot words, and temporary tokens (`apiKey: provider.apiKey`), over REST.
+export {
+  type PhraseList,
+  type PhraseListPage,
+  PhraseManager,
+  type PhrasePage,
+  type PhraseWeights,
+} from './phrase-manager.ts';
+export {
+  MAINLAND_HTTP_URL,
+  type CallOptions as RequestOptions,
+  type RestClientOptions,
+} from './rest-client.ts';
+export { createTemporaryToken, type TemporaryToken, type TokenOptions } from './token.ts';
+export { TokenProvider, type TokenProviderOptions } from './token-provider.ts';
+export {
+  HOT_WORD_RULES,
+  type HotWordFault,
+  type HotWordRule,
+  HotWordsInvalid,
+  type VocabularyEntry,
+} from './vocabulary-rules.ts';
+export {
+  type NewVocabulary,
+  type Vocabulary,
+  type VocabularyPage,
+  VocabularyService,
+  type VocabularySummary,
+} from './vocabulary-service.ts';
+
 // What goes wrong.
 export { CallscribeError, type ErrorCode } from '../errors.ts';
 export { DashScopeAudioMismatch } from './audio-check.ts';
@@ -70,3 +100,4 @@ export {
   type UsageFault,
 } from './errors.ts';
 export { type FailureVerdict, judgeFailure, type RetryAdvice } from './failure-codes.ts';
+export { DashScopeRequestRefused } from './rest-errors.ts';
