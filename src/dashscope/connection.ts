@@ -131,18 +131,7 @@ class WsConnection implements Connection {
       this.#listen(socket);
     } catch (thrown) {
       // The key's provider failed, or `ws` takes neither the address nor the key as they are.
-      this.#end(
-        thrown instanceof CallscribeError
-          ? thrown
-          : new DashScopeError(
-              'network',
-              'ASR_UNREACHABLE',
-              'the recogniser’s address or key cannot be used',
-              {
-                cause: thrown,
-              },
-            ),
-      );
+      this.#end(withoutKey(thrown));
     }
   }
 
@@ -226,6 +215,23 @@ class WsConnection implements Connection {
 /** As for frames: `close` follows. */
 function ignoreSendError(): void {
   return;
+}
+
+/** A new error each time: a provider may give the same one to all who wait for its key. */
+function withoutKey(thrown: unknown): DashScopeError {
+  if (!(thrown instanceof CallscribeError)) {
+    const text = 'the recogniser’s address or key cannot be used';
+    return new DashScopeError('network', 'ASR_UNREACHABLE', text, { cause: thrown });
+  }
+  const known = thrown instanceof DashScopeError ? thrown : undefined;
+  return new DashScopeError(known?.kind ?? 'network', thrown.code, thrown.message, {
+    cause: thrown,
+    retryable: thrown.retryable,
+    requestId: known?.requestId,
+    httpStatus: known?.httpStatus,
+    dashscopeCode: known?.dashscopeCode,
+    dashscopeMessage: known?.dashscopeMessage,
+  });
 }
 
 /** The host is named, the rest of the address is not: it may hold a workspace's name. */

@@ -226,6 +226,24 @@ describe('the order of callbacks', () => {
     expect(errors[0]).toMatchObject({ kind: 'network', cause: { message: 'vault sealed' } });
   });
 
+  it('a credential provider that gives all who wait the same error: each run has its own', async () => {
+    const service = await serviceWith();
+    const shared = new DashScopeError('handshake', 'ASR_REQUEST_REFUSED', 'no', {
+      httpStatus: 429,
+      retryable: true,
+    });
+    const apiKey = (): Promise<string> => Promise.reject(shared);
+    const both = [recognitionOn(service, { apiKey }), recognitionOn(service, { apiKey })];
+    await Promise.allSettled(both.map(({ recognition }) => recognition.start()));
+    for (const { recognition, errors } of both) {
+      const requestId = recognition.getLastRequestId();
+      expect(errors).toMatchObject([
+        { kind: 'handshake', httpStatus: 429, retryable: true, requestId, cause: shared },
+      ]);
+    }
+    expect(shared.requestId).toBeUndefined();
+  });
+
   it.each<[string, (told: Told, controller: AbortController) => void]>([
     [
       'its signal',

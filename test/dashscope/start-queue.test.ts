@@ -31,7 +31,15 @@ function startsOn(queue: StartQueue): Starts {
     turns,
     tooLong,
     enter: (name, place) => {
-      const answer = queue.enter({ onTurn: () => { turn(name); }, onTooLong: () => tooLong.push(name) }, place);
+      const answer = queue.enter(
+        {
+          onTurn: () => {
+            turn(name);
+          },
+          onTooLong: () => tooLong.push(name),
+        },
+        place,
+      );
       if (answer === 'now') turn(name);
       return answer;
     },
