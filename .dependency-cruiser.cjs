@@ -30,6 +30,8 @@ const ROOMS = {
   sandbox: { values: ['caption', 'dashscope'], types: [] },
   caller: { values: ['sipstack', 'audio', 'sample'], types: ['rtp'] },
   sample: { values: ['caption', 'audio'], types: ['rtp'] },
+  transcribe: { values: ['dashscope', 'audio', 'caller'], types: ['call', 'transcript'] },
+  bench: { values: ['dashscope', 'sandbox'], types: [] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -40,7 +42,7 @@ const LIBRARIES = {
   'node-rtp': '^src/caller/',
   alawmulaw: '^src/audio/',
   'werift-rtp': '^src/rtp/',
-  ws: '^src/(dashscope|sandbox)/',
+  ws: '^src/(dashscope|sandbox|bench)/',
   bullmq: '^src/queue/',
   ioredis: '^src/queue/',
   pg: '^src/(store|embedded)/',

@@ -33,6 +33,7 @@ export const ERROR_CODES = {
 
   // recognition
   ASR_HANDSHAKE_REFUSED: 'the recogniser refused the connection',
+  ASR_REQUEST_REFUSED: 'the service answered a REST request with an error',
   ASR_UNREACHABLE: 'the recogniser cannot be reached',
   ASR_TASK_FAILED: 'the recogniser ended the task with an error',
   ASR_CONNECTION_LOST: 'the connection to the recogniser ended before the task did',
@@ -40,6 +41,8 @@ export const ERROR_CODES = {
   ASR_TIMEOUT: 'the recogniser did not answer in time',
   ASR_BACKLOG_FULL: 'more audio waits for the recogniser than the stated bound',
   ASR_ABORTED: 'the session was ended by us before it was finished',
+  ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
+  ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -1,5 +1,6 @@
-import type { RecognitionParameters } from '../dashscope/client-messages.ts';
 import { connect, type ConnectionOptions } from '../dashscope/connection.ts';
+import type { ConnectionPool } from '../dashscope/connection-pool.ts';
+import type { RecognitionParameters } from '../dashscope/parameters.ts';
 import type { SentenceResult } from '../dashscope/server-messages.ts';
 import { RecognitionTask, TASK_LIMITS, type TaskLimits } from '../dashscope/task.ts';
 import { CallscribeError } from '../errors.ts';
@@ -10,6 +11,11 @@ import type { AsrEvent, AsrSession, AsrSessionOptions, OpenAsrSession } from './
 export interface DashscopeOpenerOptions extends ConnectionOptions {
   /** Default: {@link TASK_LIMITS}. */
   readonly limits?: Partial<TaskLimits> | undefined;
+  /**
+   * Where tasks get their connections: in place of one of its own, each takes its turn at the account's rate, and a
+   * socket that is free. Belongs to whoever made it, who closes it after the last session.
+   */
+  readonly pool?: ConnectionPool | undefined;
   readonly logger: Logger;
 }
 
@@ -56,7 +62,7 @@ class DashscopeSession implements AsrSession {
       model,
       parameters: { ...TELEPHONY, vocabularyId },
       limits: { ...TASK_LIMITS, ...options.limits },
-      connect: (listener) => connect(options, listener),
+      connect: options.pool?.connect ?? ((listener) => connect(options, listener)),
       listener: {
         onStarted: () => {
           session.#onStarted();
@@ -107,7 +113,7 @@ class DashscopeSession implements AsrSession {
     if (event === undefined || event.beginMs === this.#lastFinalBeginMs) return;
     if (event.kind === 'final') this.#lastFinalBeginMs = event.beginMs;
     this.#events.push(event);
-    if (this.#events.waitingEvents > WAITING_EVENTS_MAX) {
+    if (this.#events.length > WAITING_EVENTS_MAX) {
       const text = `more than ${WAITING_EVENTS_MAX} results wait for their reader`;
       this.abort(new CallscribeError('ASR_BACKLOG_FULL', text));
     }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { type RawData, WebSocket } from 'ws';
 
 import { CallscribeError, systemCode, toError } from '../errors.ts';
-import { DashScopeConnectionLost } from './errors.ts';
+import { DashScopeConnectionLost, DashScopeError } from './errors.ts';
 import { readRefusal } from './refused-handshake.ts';
 
 /** A key or temporary token; a function is asked before each connection, for keys that are renewed. */
@@ -23,15 +23,21 @@ export interface ConnectionOptions {
   readonly maxMessageBytes?: number | undefined;
 }
 
-/** What the owner of a connection is told. After `onEnd`, nothing. */
+/** What the owner of a connection is told. After `onEnd`, `close` or `release`, nothing. */
 export interface ConnectionListener {
+  /** The wait in a queue is over, see {@link Connection.queued}. */
+  onTurn?(): void;
   onOpen(): void;
   onText(text: string): void;
+  /** The operating system took audio that was sent: `bufferedBytes` has shrunk. */
+  onDrain?(): void;
   /** Once, unless the owner closed or cut the connection itself: it was refused, never made, or lost. */
   onEnd(error: Error): void;
 }
 
 export interface Connection {
+  /** Waits for its turn to connect; the queue bounds that wait, so the task's deadline begins with `onTurn`. */
+  readonly queued: boolean;
   /** Only between `onOpen` and the end; later calls do nothing. */
   sendText(text: string): void;
   sendAudio(frame: Buffer): void;
@@ -39,7 +45,12 @@ export interface Connection {
   readonly bufferedBytes: number;
   /** Says goodbye; resolves when the socket is gone, in bounded time. May be called twice. */
   close(): Promise<void>;
+  /** The same after a task that the service finished: the socket may serve another. */
+  release(): Promise<void>;
 }
+
+/** Hands out a connection for one task. */
+export type OpenConnection = (listener: ConnectionListener) => Connection;
 
 /** Begins a connection; needs no bound of its own, since the task's deadline covers key, DNS, TCP, TLS and upgrade. */
 export function connect(options: ConnectionOptions, listener: ConnectionListener): Connection {
@@ -52,6 +63,7 @@ const MAX_MESSAGE_BYTES = 1 << 20;
 const NORMAL_CLOSURE = 1000;
 
 class WsConnection implements Connection {
+  readonly queued = false;
   readonly #options: ConnectionOptions;
   readonly #listener: ConnectionListener;
   #socket: WebSocket | undefined;
@@ -62,6 +74,10 @@ class WsConnection implements Connection {
   #closing: Promise<void> | undefined;
   /** What `ws` said was wrong before it said that the socket is closed. */
   #fault: Error | undefined;
+  /** One for all frames. A failed write is followed by the socket's own `close`, which is where the loss is told. */
+  readonly #onFrameSent = (): void => {
+    if (!this.#ended) this.#listener.onDrain?.();
+  };
 
   private constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options;
@@ -83,13 +99,17 @@ class WsConnection implements Connection {
   }
 
   sendAudio(frame: Buffer): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(frame, ignoreSendError);
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(frame, this.#onFrameSent);
   }
 
   close(): Promise<void> {
     this.#ended = true;
     this.#closing ??= this.#closeSocket();
     return this.#closing;
+  }
+
+  release(): Promise<void> {
+    return this.close();
   }
 
   async #begin(): Promise<void> {
@@ -111,13 +131,7 @@ class WsConnection implements Connection {
       this.#listen(socket);
     } catch (thrown) {
       // The key's provider failed, or `ws` takes neither the address nor the key as they are.
-      this.#end(
-        thrown instanceof CallscribeError
-          ? thrown
-          : new CallscribeError('ASR_UNREACHABLE', 'the recogniser’s address or key cannot be used', {
-              cause: thrown,
-            }),
-      );
+      this.#end(withoutKey(thrown));
     }
   }
 
@@ -154,7 +168,7 @@ class WsConnection implements Connection {
   #lost(closeCode: number, reason: string): Error {
     const fault = this.#fault;
     if (fault !== undefined && systemCode(fault)?.startsWith('WS_ERR_') === true) {
-      return new CallscribeError('ASR_PROTOCOL', 'the recogniser broke the WebSocket protocol', {
+      return new DashScopeError('protocol', 'ASR_PROTOCOL', 'the recogniser broke the WebSocket protocol', {
         cause: fault,
         retryable: true,
       });
@@ -198,16 +212,34 @@ class WsConnection implements Connection {
   }
 }
 
-/** A failed write is followed by the socket's own `close`, which is where the loss is told. */
+/** As for frames: `close` follows. */
 function ignoreSendError(): void {
   return;
 }
 
+/** A new error each time: a provider may give the same one to all who wait for its key. */
+function withoutKey(thrown: unknown): DashScopeError {
+  if (!(thrown instanceof CallscribeError)) {
+    const text = 'the recogniser’s address or key cannot be used';
+    return new DashScopeError('network', 'ASR_UNREACHABLE', text, { cause: thrown });
+  }
+  const known = thrown instanceof DashScopeError ? thrown : undefined;
+  return new DashScopeError(known?.kind ?? 'network', thrown.code, thrown.message, {
+    cause: thrown,
+    retryable: thrown.retryable,
+    requestId: known?.requestId,
+    httpStatus: known?.httpStatus,
+    dashscopeCode: known?.dashscopeCode,
+    dashscopeMessage: known?.dashscopeMessage,
+  });
+}
+
 /** The host is named, the rest of the address is not: it may hold a workspace's name. */
-function unreachable(url: string, thrown: unknown): CallscribeError {
+function unreachable(url: string, thrown: unknown): DashScopeError {
   const code = systemCode(toError(thrown));
   const host = URL.canParse(url) ? new URL(url).host : 'an address that is no URL';
-  return new CallscribeError(
+  return new DashScopeError(
+    'network',
     'ASR_UNREACHABLE',
     `the recogniser at ${host} cannot be reached${code === undefined ? '' : ` (${code})`}; ` +
       'check DASHSCOPE_WS_URL and the network',

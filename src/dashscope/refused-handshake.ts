@@ -2,12 +2,18 @@ import type { IncomingMessage } from 'node:http';
 
 import { z } from 'zod';
 
-import { DashScopeHandshakeRefused } from './errors.ts';
+import { DashScopeHandshakeRefused, type RefusalBody } from './errors.ts';
 
 const BODY_MAX_BYTES = 16_384;
 const BODY_TIMEOUT_MS = 2_000;
 
-const refusalBody = z.object({ code: z.string(), message: z.string().catch('') });
+const refusalBody = z
+  .object({
+    code: z.string(),
+    message: z.string().catch(''),
+    request_id: z.string().optional().catch(undefined),
+  })
+  .transform(({ code, message, request_id: requestId }): RefusalBody => ({ code, message, requestId }));
 
 /** Reads what the service answers instead of 101: `{"code":…,"message":…,"request_id":…}`, or anything. */
 export async function readRefusal(response: IncomingMessage): Promise<DashScopeHandshakeRefused> {
@@ -34,7 +40,7 @@ async function readBody(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8', 0, BODY_MAX_BYTES);
 }
 
-function parseBody(body: string): { code: string; message: string } | undefined {
+function parseBody(body: string): RefusalBody | undefined {
   try {
     return refusalBody.safeParse(JSON.parse(body)).data;
   } catch {

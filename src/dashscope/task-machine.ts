@@ -1,5 +1,4 @@
-import { CallscribeError } from '../errors.ts';
-import { DashScopeTaskFailed } from './errors.ts';
+import { DashScopeError, DashScopeTaskFailed, DashScopeTimeout } from './errors.ts';
 import type { SentenceResult, ServerMessage } from './server-messages.ts';
 
 /**
@@ -41,6 +40,8 @@ export type TaskOutput =
   | { readonly kind: 'send-finish-task' }
   | { readonly kind: 'started' }
   | { readonly kind: 'result'; readonly result: SentenceResult }
+  /** The service heard nothing in the whole task, which is its (empty) result. */
+  | { readonly kind: 'no-speech'; readonly error: DashScopeTaskFailed }
   | { readonly kind: 'ignored'; readonly why: IgnoredMessage };
 
 export const IGNORED_MESSAGES = ['heartbeat', 'foreign', 'unknown', 'malformed', 'misplaced'] as const;
@@ -86,7 +87,7 @@ export function nextTaskState(state: TaskState, event: TaskEvent, taskId: string
     case 'fail':
       return fail(event.error);
     case 'deadline':
-      return fail(new CallscribeError('ASR_TIMEOUT', TIMEOUT_TEXT[state.kind], { retryable: true }));
+      return fail(new DashScopeTimeout(TIMEOUT_TEXT[state.kind], taskId));
   }
 }
 
@@ -118,7 +119,9 @@ function onFinish(state: LiveState, audioGiven: boolean): TaskStep {
 function onMessage(state: LiveState, message: ServerMessage, taskId: string): TaskStep {
   const ignored = (why: IgnoredMessage): TaskStep => stay(state, { kind: 'ignored', why });
   if (message.kind === 'malformed') return ignored('malformed');
-  if (message.taskId !== undefined && message.taskId !== taskId) return ignored('foreign');
+  // An empty id stands where the service could not read ours.
+  const named = message.taskId ?? '';
+  if (named !== '' && named !== taskId) return ignored('foreign');
   switch (message.kind) {
     case 'unknown':
       return ignored('unknown');
@@ -135,14 +138,17 @@ function onMessage(state: LiveState, message: ServerMessage, taskId: string): Ta
       if (state.kind === 'finishing') return stay({ kind: 'finished' });
       // Audio that is still to come would be lost without a word.
       return fail(
-        new CallscribeError('ASR_PROTOCOL', `task-finished came unasked, while ${state.kind}`, {
+        new DashScopeError('protocol', 'ASR_PROTOCOL', `task-finished came unasked, while ${state.kind}`, {
           retryable: true,
+          requestId: taskId,
         }),
       );
     case 'task-failed': {
       const error = new DashScopeTaskFailed(taskId, message.errorCode, message.errorMessage);
       // A leg on which nobody spoke: asked for the end, the service says that there was nothing.
-      if (error.noSpeech && state.kind === 'finishing' && !state.heard) return stay({ kind: 'finished' });
+      if (error.noSpeech && state.kind === 'finishing' && !state.heard) {
+        return stay({ kind: 'finished' }, { kind: 'no-speech', error });
+      }
       return fail(error);
     }
   }

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 
-import { CallscribeError } from '../errors.ts';
-import { AudioFrames } from './audio-frames.ts';
-import { encodeFinishTask, encodeRunTask, type RecognitionParameters } from './client-messages.ts';
-import type { Connection, ConnectionListener } from './connection.ts';
+import { type Framing, framingOf } from './audio-frames.ts';
+import { usualBytesPerSecond } from './audio-rates.ts';
+import { encodeFinishTask, encodeRunTask } from './client-messages.ts';
+import type { Connection, OpenConnection } from './connection.ts';
+import { DashScopeAborted, DashScopeError, type DashScopeTaskFailed } from './errors.ts';
+import type { RecognitionParameters } from './parameters.ts';
 import { decodeServerMessage, type SentenceResult } from './server-messages.ts';
 import {
   deadlineMs,
@@ -20,6 +22,8 @@ import {
 export interface TaskListener {
   onStarted(): void;
   onResult(result: SentenceResult): void;
+  /** Nothing was heard in the whole task; an end without error follows. */
+  onNoSpeech?(error: DashScopeTaskFailed): void;
   /** @param error undefined when the service has given its last words */
   onEnd(error: Error | undefined): void;
 }
@@ -38,12 +42,20 @@ export const TASK_LIMITS: TaskLimits = {
 
 export interface RecognitionTaskOptions {
   readonly model: string;
-  /** PCM only: the backlog is counted in milliseconds of it. */
-  readonly parameters: RecognitionParameters & { readonly format: 'pcm' };
+  readonly parameters: RecognitionParameters;
   readonly limits: TaskLimits;
   readonly listener: TaskListener;
   /** Opens the task's connection, or hands out one that is free. */
-  readonly connect: (listener: ConnectionListener) => Connection;
+  readonly connect: OpenConnection;
+  /** Default: a new one from {@link newTaskId}. */
+  readonly taskId?: string | undefined;
+  /** `reusable`: the caller may reuse a pushed buffer at once, and what has to wait is copied. Default: `kept`. */
+  readonly pushedBuffers?: 'kept' | 'reusable' | undefined;
+}
+
+/** 32 hex digits: our id for a task, and the request id that the vendor's support asks for. */
+export function newTaskId(): string {
+  return randomUUID().replaceAll('-', '');
 }
 
 export interface TaskCounters {
@@ -54,17 +66,21 @@ export interface TaskCounters {
   readonly ignored: Readonly<Record<IgnoredMessage, number>>;
 }
 
-/** "Paraformer client events": about 100 ms of audio a frame, 1 to 16 KB. */
-const FRAME_MS = 100;
-const BYTES_PER_SAMPLE = 2;
+/** A push is welcome as long as less audio waits. */
+const HIGH_WATER_MS = 1_000;
+/** For compressed audio, whose bytes tell little about its time. */
+const BACKLOG_MAX_BYTES_AT_LEAST = 131_072;
+const HIGH_WATER_BYTES_AT_LEAST = 32_768;
 
 /** Runs one recognition task: drives {@link nextTaskState}, and moves its bytes and timers. */
 export class RecognitionTask {
   /** Our id for the task, and the request id that the vendor's support asks for. */
-  readonly taskId = randomUUID().replaceAll('-', '');
+  readonly taskId: string;
   readonly #options: RecognitionTaskOptions;
-  readonly #frames: AudioFrames;
+  readonly #frames: Framing;
+  readonly #bytesPerMs: number;
   readonly #backlogMaxBytes: number;
+  readonly #highWaterBytes: number;
   #state: TaskState = initialTaskState;
   #connection: Connection | undefined;
   /** Whole frames that wait for task-started. */
@@ -72,6 +88,11 @@ export class RecognitionTask {
   #heldBytes = 0;
   #bytesTaken = 0;
   #finishAsked = false;
+  /** The last text frame of the service, as it came. */
+  #lastMessage: string | undefined;
+  #finishedByService = false;
+  /** Who waits for the backlog to shrink. */
+  #waiting: (() => void)[] = [];
   #deadline: NodeJS.Timeout | undefined;
   readonly #closed: Promise<void>;
   #resolveClosed!: () => void;
@@ -83,10 +104,20 @@ export class RecognitionTask {
   };
 
   private constructor(options: RecognitionTaskOptions) {
-    const bytesPerMs = (options.parameters.sampleRate * BYTES_PER_SAMPLE) / 1000;
+    const { parameters, limits } = options;
+    this.taskId = options.taskId ?? newTaskId();
     this.#options = options;
-    this.#frames = new AudioFrames(Math.round(bytesPerMs * FRAME_MS));
-    this.#backlogMaxBytes = bytesPerMs * options.limits.backlogMaxMs;
+    this.#frames = framingOf(parameters.format, parameters.sampleRate);
+    this.#bytesPerMs = usualBytesPerSecond(parameters.format, parameters.sampleRate) / 1_000;
+    const exact = parameters.format === 'pcm';
+    this.#backlogMaxBytes = Math.max(
+      this.#bytesPerMs * limits.backlogMaxMs,
+      exact ? 0 : BACKLOG_MAX_BYTES_AT_LEAST,
+    );
+    this.#highWaterBytes = Math.min(
+      Math.max(this.#bytesPerMs * HIGH_WATER_MS, exact ? 0 : HIGH_WATER_BYTES_AT_LEAST),
+      this.#backlogMaxBytes / 2,
+    );
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -94,18 +125,24 @@ export class RecognitionTask {
 
   static start(options: RecognitionTaskOptions): RecognitionTask {
     const task = new RecognitionTask(options);
-    task.#armDeadline();
     task.#connection = options.connect({
+      onTurn: () => {
+        if (task.#state.kind === 'connecting') task.#armDeadline();
+      },
       onOpen: () => {
         task.#handle({ kind: 'opened' });
       },
       onText: (text) => {
-        task.#handle({ kind: 'message', message: decodeServerMessage(text) });
+        task.#onText(text);
+      },
+      onDrain: () => {
+        task.#wakeWaiting();
       },
       onEnd: (error) => {
         task.#handle({ kind: 'closed', error });
       },
     });
+    if (!task.#connection.queued) task.#armDeadline();
     return task;
   }
 
@@ -118,18 +155,50 @@ export class RecognitionTask {
     return this.#state.kind;
   }
 
-  /** Takes audio of any length. Never blocks, never throws; after the end, or after `finish`, it is counted and dropped. */
-  push(pcm: Buffer): void {
+  /** Resolves, never rejects, when the task is over and its connection released. */
+  get closed(): Promise<void> {
+    return this.#closed;
+  }
+
+  /** What the service said last, as it came; undefined before. */
+  get lastMessage(): string | undefined {
+    return this.#lastMessage;
+  }
+
+  /** Audio that was pushed but that the operating system has not taken, in bytes. */
+  get backlogBytes(): number {
+    return this.#heldBytes + this.#frames.waitingBytes + (this.#connection?.bufferedBytes ?? 0);
+  }
+
+  /** The same in milliseconds: exact for pcm, from usual bit rates for compressed audio. */
+  get backlogMs(): number {
+    return this.backlogBytes / this.#bytesPerMs;
+  }
+
+  /**
+   * Takes audio of any length. Never blocks, never throws; after the end, or after `finish`, it is counted and dropped.
+   *
+   * @returns false when much audio waits: better push no more before {@link drained}
+   */
+  push(audio: Buffer): boolean {
     if (this.#finishAsked || this.#isOver()) {
-      this.#counters.bytesRefused += pcm.length;
-      return;
+      this.#counters.bytesRefused += audio.length;
+      return false;
     }
-    this.#bytesTaken += pcm.length;
-    for (const frame of this.#frames.push(pcm)) {
+    this.#bytesTaken += audio.length;
+    for (const frame of this.#frames.push(this.#mayKeep(audio))) {
       if (this.#state.kind === 'streaming') this.#send(frame);
       else this.#hold(frame);
     }
-    if (this.#backlogBytes() > this.#backlogMaxBytes) this.#failBacklog();
+    const backlogBytes = this.backlogBytes;
+    if (backlogBytes > this.#backlogMaxBytes) this.#failBacklog();
+    return backlogBytes < this.#highWaterBytes;
+  }
+
+  /** Resolves, never rejects, when a push is welcome again or the task is over. */
+  drained(): Promise<void> {
+    if (this.#isOver() || this.backlogBytes < this.#highWaterBytes) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** No audio follows. Resolves, never rejects, when the task is over and its connection released. */
@@ -146,7 +215,14 @@ export class RecognitionTask {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.abort(new CallscribeError('ASR_ABORTED', 'the task was disposed of before its end'));
+    return this.abort(new DashScopeAborted('the task was disposed of before its end'));
+  }
+
+  #onText(text: string): void {
+    const message = decodeServerMessage(text);
+    this.#lastMessage = text;
+    this.#finishedByService = message.kind === 'task-finished';
+    this.#handle({ kind: 'message', message });
   }
 
   #handle(event: TaskEvent): void {
@@ -169,6 +245,7 @@ export class RecognitionTask {
       case 'send-held-audio':
         for (const frame of this.#held) this.#send(frame);
         this.#dropHeld();
+        this.#wakeWaiting();
         return;
       case 'send-finish-task': {
         const last = this.#frames.flush();
@@ -181,6 +258,9 @@ export class RecognitionTask {
         return;
       case 'result':
         listener.onResult(output.result);
+        return;
+      case 'no-speech':
+        listener.onNoSpeech?.(output.error);
         return;
       case 'ignored':
         this.#counters.ignored[output.why] += 1;
@@ -210,22 +290,31 @@ export class RecognitionTask {
     this.#heldBytes = 0;
   }
 
-  #backlogBytes(): number {
-    return this.#heldBytes + this.#frames.waitingBytes + (this.#connection?.bufferedBytes ?? 0);
+  /** A copy, where the caller may reuse the buffer and not all of it is sent at once. */
+  #mayKeep(audio: Buffer): Buffer {
+    if (this.#options.pushedBuffers !== 'reusable') return audio;
+    const sentAtOnce = this.#state.kind === 'streaming' && this.#frames.passes(audio.length);
+    return sentAtOnce ? audio : Buffer.from(audio);
+  }
+
+  #wakeWaiting(): void {
+    if (this.#waiting.length === 0) return;
+    if (!this.#isOver() && this.backlogBytes >= this.#highWaterBytes) return;
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   #failBacklog(): void {
     const text = `more than ${this.#options.limits.backlogMaxMs} ms of audio wait for the recogniser`;
     this.#handle({
       kind: 'fail',
-      error: new CallscribeError('ASR_BACKLOG_FULL', text, { retryable: true }),
+      error: new DashScopeError('overload', 'ASR_BACKLOG_FULL', text, { retryable: true }),
     });
   }
 
   #armDeadline(): void {
     clearTimeout(this.#deadline);
     const timeoutMs = deadlineMs(this.#state, this.#options.limits);
-    if (timeoutMs === undefined) return;
+    if (timeoutMs === undefined || timeoutMs === Infinity) return;
     this.#deadline = setTimeout(() => {
       this.#handle({ kind: 'deadline' });
     }, timeoutMs);
@@ -234,7 +323,14 @@ export class RecognitionTask {
   #release(error: Error | undefined): void {
     this.#dropHeld();
     this.#frames.flush();
+    this.#wakeWaiting();
+    if (error instanceof DashScopeError) error.requestId ??= this.taskId;
     this.#options.listener.onEnd(error);
-    void (this.#connection?.close() ?? Promise.resolve()).then(this.#resolveClosed);
+    void this.#releaseConnection(error === undefined && this.#finishedByService).then(this.#resolveClosed);
+  }
+
+  /** @param reusable the service has finished the task, so that the socket may serve another; never after a failure */
+  async #releaseConnection(reusable: boolean): Promise<void> {
+    await (reusable ? this.#connection?.release() : this.#connection?.close());
   }
 }

@@ -68,6 +68,8 @@ class CaptionsRecognition implements Recognition {
   readonly #samplesPerMs: number;
   readonly #frame: Int16Array;
   #frameFill = 0;
+  /** Samples of the frame that is being filled; rates such as 11,025 Hz have frames of two lengths. */
+  #frameSamples: number;
   #framesDone = 0;
   /** The low byte of a sample whose high byte has not come. */
   #oddByte: number | undefined;
@@ -82,7 +84,8 @@ class CaptionsRecognition implements Recognition {
   constructor(options: RecognitionOptions) {
     this.#sentenceSilenceMs = options.sentenceSilenceMs;
     this.#samplesPerMs = options.sampleRateHz / 1000;
-    this.#frame = new Int16Array(Math.max(1, Math.round(this.#samplesPerMs * FRAME_MS)));
+    this.#frame = new Int16Array(Math.ceil(this.#samplesPerMs * FRAME_MS));
+    this.#frameSamples = this.#samplesUpTo(1);
     if (options.sampleRateHz === CAPTION_RATE_HZ) this.#reader = new CaptionReader();
   }
 
@@ -116,6 +119,11 @@ class CaptionsRecognition implements Recognition {
     return this.#drain();
   }
 
+  /** Where frame n ends, rounded so that no rate drifts. */
+  #samplesUpTo(frameNo: number): number {
+    return Math.round(frameNo * FRAME_MS * this.#samplesPerMs);
+  }
+
   #drain(): RecognitionEvent[] {
     const out = this.#out;
     this.#out = [];
@@ -125,11 +133,13 @@ class CaptionsRecognition implements Recognition {
   #take(sample: number): void {
     this.#frame[this.#frameFill] = sample;
     this.#frameFill += 1;
-    if (this.#frameFill < this.#frame.length) return;
+    if (this.#frameFill < this.#frameSamples) return;
+    const frame = this.#frame.subarray(0, this.#frameSamples);
     this.#frameFill = 0;
     this.#framesDone += 1;
-    for (const event of this.#reader?.feed(this.#frame) ?? []) this.#onCaption(event);
-    this.#onVoice(this.#voice.process(this.#frame));
+    this.#frameSamples = this.#samplesUpTo(this.#framesDone + 1) - this.#samplesUpTo(this.#framesDone);
+    for (const event of this.#reader?.feed(frame) ?? []) this.#onCaption(event);
+    this.#onVoice(this.#voice.process(frame));
     this.#closeAfterSilence();
     this.#tellPartial();
   }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+import { AUDIO_FORMATS, type AudioFormat } from './audio-decoder.ts';
+
 /** What a client asked for, checked. */
 export type ClientRequest =
   | { readonly kind: 'run-task'; readonly task: TaskRequest }
@@ -9,7 +11,12 @@ export type ClientRequest =
 export interface TaskRequest {
   readonly taskId: string;
   readonly model: string;
+  readonly format: AudioFormat;
   readonly sampleRateHz: number;
+  /** v2 models only; elsewhere it is ignored. */
+  readonly vocabularyId: string | undefined;
+  /** v1 models only; elsewhere it is ignored. */
+  readonly phraseId: string | undefined;
   readonly sentenceSilenceMs: number;
   readonly heartbeat: boolean;
   /** Whether finals carry `emo_tag` and `emo_confidence`. */
@@ -24,15 +31,19 @@ export interface TaskFailure {
   readonly message: string;
 }
 
-/** model → what it requires of `sample_rate`; undefined: any. */
-const MODELS: Readonly<Partial<Record<string, { readonly sampleRateHz: number | undefined }>>> = {
-  'paraformer-realtime-v2': { sampleRateHz: undefined },
-  'paraformer-realtime-8k-v2': { sampleRateHz: 8_000 },
-  'paraformer-realtime-v1': { sampleRateHz: 16_000 },
-  'paraformer-realtime-8k-v1': { sampleRateHz: 8_000 },
+interface ModelFacts {
+  /** What it requires of `sample_rate`; undefined: any. */
+  readonly sampleRateHz: number | undefined;
+  readonly hotWords: 'vocabulary' | 'phrases';
+}
+
+const MODELS: Readonly<Partial<Record<string, ModelFacts>>> = {
+  'paraformer-realtime-v2': { sampleRateHz: undefined, hotWords: 'vocabulary' },
+  'paraformer-realtime-8k-v2': { sampleRateHz: 8_000, hotWords: 'vocabulary' },
+  'paraformer-realtime-v1': { sampleRateHz: 16_000, hotWords: 'phrases' },
+  'paraformer-realtime-8k-v1': { sampleRateHz: 8_000, hotWords: 'phrases' },
 };
 const EMOTION_MODEL = 'paraformer-realtime-8k-v2';
-const FORMATS = ['pcm', 'wav', 'mp3', 'opus', 'speex', 'aac', 'amr'];
 /** 32 hex digits (the Python SDK) or the dashed form (the Java SDK). */
 const TASK_ID = /^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$/i;
 /** Sentences cut by meaning end at the latest after so much silence (speech demo FAQ). */
@@ -49,7 +60,7 @@ const CONSTANTS = { task_group: 'audio', task: 'asr', function: 'recognition' } 
 
 // Unknown parameters are let through: official clients add `stream` and `pre_task_id`.
 const parameters = z.object({
-  format: z.enum(FORMATS),
+  format: z.enum(AUDIO_FORMATS),
   sample_rate: z.number().int().min(1_000).max(192_000),
   semantic_punctuation_enabled: z.boolean().default(false),
   max_sentence_silence: z.number().int().min(200).max(6_000).default(SENTENCE_SILENCE_DEFAULT_MS),
@@ -61,6 +72,8 @@ const parameters = z.object({
   inverse_text_normalization_enabled: z.boolean().optional(),
   language_hints: z.array(z.string()).optional(),
 });
+
+const resources = z.array(z.object({ resource_id: z.string().min(1), resource_type: z.string() })).optional();
 
 /** Reads one text frame of a client. Never throws. */
 export function decodeClientFrame(text: string): ClientRequest {
@@ -103,14 +116,18 @@ function decodeRunTask(taskId: string, payload: Readonly<Record<string, unknown>
     const text = `sample_rate ${value.sample_rate} is not supported by ${model}`;
     return refuse(taskId, 'InvalidParameter', text);
   }
-  if (value.format !== 'pcm') {
-    return refuse(taskId, 'UNSUPPORTED_FORMAT', 'This sandbox takes pcm only for now.');
-  }
+  const listed = resources.safeParse(payload['resources']);
+  if (!listed.success) return refuse(taskId, 'InvalidParameter', missing('payload.resources'));
+  const phrases = listed.data?.find((resource) => resource.resource_type === 'asr_phrase');
+  const { hotWords } = known;
   const semantic = value.semantic_punctuation_enabled;
   const task: TaskRequest = {
     taskId,
     model,
+    format: value.format,
     sampleRateHz: value.sample_rate,
+    vocabularyId: hotWords === 'vocabulary' ? value.vocabulary_id : undefined,
+    phraseId: hotWords === 'phrases' ? phrases?.resource_id : undefined,
     sentenceSilenceMs: semantic ? SEMANTIC_SILENCE_MS : value.max_sentence_silence,
     heartbeat: value.heartbeat,
     emotion: model === EMOTION_MODEL && !semantic,

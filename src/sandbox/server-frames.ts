@@ -52,7 +52,21 @@ export interface ResultFacts {
   readonly audioMs: number;
   /** `end-null`: a final without its end; `bare`: nothing but what a client must have. */
   readonly form: 'usual' | 'end-null' | 'bare';
+  /** Asked for each field that a client can do without: is it left out? */
+  readonly missing?: (() => boolean) | undefined;
 }
+
+/** Of a usual result; without the others a client cannot tell what it got. */
+const OPTIONAL_FIELDS: ReadonlySet<string> = new Set([
+  'sentence_id',
+  'channel_id',
+  'speaker_id',
+  'sentence_begin',
+  'heartbeat',
+  'emo_tag',
+  'emo_confidence',
+  'words',
+]);
 
 /** No recogniser here hears emotions: every final is neutral, with the least that a choice of three can claim. */
 const EMOTION = { emo_tag: 'neutral', emo_confidence: 0.34 } as const;
@@ -80,7 +94,13 @@ export function encodeResult(taskId: string, event: RecognitionEvent, facts: Res
   };
   // Billed seconds so far, cumulative, on finals only.
   const usage = final ? { duration: Math.ceil(facts.audioMs / 1000) } : null;
-  return frame(taskId, 'result-generated', { output: { sentence }, usage });
+  const { missing } = facts;
+  if (missing === undefined) return frame(taskId, 'result-generated', { output: { sentence }, usage });
+  const kept = Object.entries(sentence).filter(([name]) => !OPTIONAL_FIELDS.has(name) || !missing());
+  return frame(taskId, 'result-generated', {
+    output: { sentence: Object.fromEntries(kept) },
+    ...(missing() ? {} : { usage }),
+  });
 }
 
 function encodeWord(word: RecognitionWord): Readonly<Record<string, unknown>> {

@@ -8,16 +8,25 @@ import { type Clock, systemClock } from '../clock.ts';
 import { CallscribeError, systemCode } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { TaskRequest } from './client-frames.ts';
-import type { RefusalFault, TaskFaults } from './faults.ts';
+import { Credentials } from './credentials.ts';
+import { FaultDesk } from './fault-desk.ts';
+import { type ConnectionFault, mergeTaskFaults, type RefusalFault, type TaskFaults } from './faults.ts';
+import { FfmpegPool } from './ffmpeg-decoder.ts';
+import { credentialOf, HttpApi, NOT_FOUND, refusalBody, UNAUTHORIZED } from './http-api.ts';
+import { Phrases } from './phrases.ts';
 import type { SandboxRecogniser } from './recogniser.ts';
+import { readSocketTerms, type SocketTerms } from './socket-terms.ts';
 import {
+  type Admission,
   SANDBOX_TIMERS,
+  type SandboxProtocol,
   type SandboxTimers,
   SOCKET_COUNTS,
   type SocketCount,
   TaskSocket,
 } from './task-socket.ts';
 import { type RateLimit, TokenBucket } from './token-bucket.ts';
+import { NOT_EXISTING, Vocabularies } from './vocabularies.ts';
 
 export interface SandboxOptions {
   readonly host: string;
@@ -29,17 +38,36 @@ export interface SandboxOptions {
   readonly apiKeys?: 'any' | readonly string[] | undefined;
   /** run-task beyond it fails with Throttling.RateQuota. Default: {@link SANDBOX_RATE_LIMIT}. */
   readonly rateLimit?: RateLimit | 'off' | undefined;
+  /** Of sockets that do not ask by `?protocol=`. Default: `lenient`. */
+  readonly protocol?: SandboxProtocol | undefined;
   readonly timers?: Partial<SandboxTimers> | undefined;
   /** What goes wrong in the n-th task (from 1). Default: nothing. */
   readonly faults?: ((task: TaskRequest, taskNo: number) => TaskFaults | undefined) | undefined;
   /** Refuses the n-th connection (from 1). Default: none. */
   readonly refuse?: ((connectionNo: number) => RefusalFault | undefined) | undefined;
+  /** Hot words that exist from the start: id → the model that they are for. Default: none. */
+  readonly vocabularies?: Readonly<Record<string, string>> | undefined;
+  /** Decodes what is neither pcm nor wav: a path, or a name on the PATH; null takes no such format. Default: `ffmpeg`. */
+  readonly ffmpegCommand?: string | null | undefined;
   /** Sockets at a time; beyond it 503. Default: 4,000. */
   readonly maxConnections?: number | undefined;
   readonly clock?: Clock | undefined;
 }
 
-export type SandboxCounters = Readonly<Record<SocketCount | 'connections' | 'connectionsRefused', number>>;
+export type SandboxCounters = Readonly<
+  Record<SocketCount | 'connections' | 'connectionsRefused' | 'hotWordsApplied' | 'hotWordsIgnored', number>
+>;
+
+/** What lives now; all 0 but vocabularies and phrases once every client has gone. */
+export interface SandboxLive {
+  readonly sockets: number;
+  readonly tasks: number;
+  readonly decoders: number;
+  /** Not ended. */
+  readonly tokens: number;
+  readonly vocabularies: number;
+  readonly phrases: number;
+}
 
 /** A running sandbox. */
 export interface Sandbox extends AsyncDisposable {
@@ -47,9 +75,15 @@ export interface Sandbox extends AsyncDisposable {
   readonly url: string;
   /** For `DASHSCOPE_HTTP_URL`. */
   readonly httpUrl: string;
+  /** Where faults are ordered: `POST`, `GET`, `DELETE`. */
+  readonly faultsUrl: string;
   readonly recogniser: SandboxRecogniser;
   /** A snapshot. */
   readonly counters: SandboxCounters;
+  /** A snapshot. */
+  readonly live: SandboxLive;
+  /** The same faults as at {@link faultsUrl}. */
+  readonly desk: FaultDesk;
   /** Cuts every socket; may be called twice. */
   close(): Promise<void>;
 }
@@ -59,16 +93,10 @@ export const SANDBOX_RATE_LIMIT: RateLimit = { perSecond: 20, burst: 100 };
 const MAX_CONNECTIONS = 4_000;
 const MAX_FRAME_BYTES = 1 << 20;
 const INFERENCE_PATHS = new Set(['/api-ws/v1/inference', '/api-ws/v1/inference/']);
-const UNAUTHORIZED: RefusalFault = {
-  status: 401,
-  code: 'InvalidApiKey',
-  message: 'Invalid API-key provided.',
-};
-const NOT_FOUND: RefusalFault = {
-  status: 404,
-  code: 'NotFound',
-  message: 'The sandbox has nothing at this path.',
-};
+/** Beside the sockets, for REST. */
+const HTTP_CONNECTIONS_MAX = 256;
+/** A request whose headers or body do not come ends. */
+const REQUEST_TIMEOUT_MS = 10_000;
 const OVERLOADED: RefusalFault = {
   status: 503,
   code: 'ServiceUnavailable',
@@ -86,18 +114,31 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   return sandbox;
 }
 
+type Upgrade =
+  | { readonly kind: 'accepted'; readonly terms: SocketTerms; readonly fault: ConnectionFault | undefined }
+  | { readonly kind: 'refused'; readonly refusal: RefusalFault };
+
 class SandboxServer implements Sandbox {
   readonly recogniser: SandboxRecogniser;
+  readonly desk = new FaultDesk();
   readonly #options: SandboxOptions;
   readonly #clock: Clock;
   readonly #http: Server;
+  readonly #api: HttpApi;
   readonly #sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
     maxPayload: MAX_FRAME_BYTES,
   });
+  readonly #credentials: Credentials;
+  readonly #vocabularies: Vocabularies;
+  readonly #phrases: Phrases;
+  readonly #ffmpeg: FfmpegPool;
   readonly #bucket: TokenBucket | undefined;
   readonly #counters = new Map<keyof SandboxCounters, number>();
+  /** Upgrades that a fault keeps waiting. */
+  readonly #stalled = new Map<Duplex, NodeJS.Timeout>();
+  #tasks = 0;
   #taskNo = 0;
   #connectionNo = 0;
   #closed: Promise<void> | undefined;
@@ -107,12 +148,35 @@ class SandboxServer implements Sandbox {
     this.recogniser = options.recogniser;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#credentials = new Credentials(options.apiKeys ?? 'any', this.#clock);
+    this.#vocabularies = new Vocabularies(this.#clock);
+    this.#phrases = new Phrases(this.#clock);
+    this.#ffmpeg = new FfmpegPool(options.ffmpegCommand === undefined ? 'ffmpeg' : options.ffmpegCommand);
+    for (const [id, model] of Object.entries(options.vocabularies ?? {})) this.#vocabularies.put(id, model);
     const limit = options.rateLimit ?? SANDBOX_RATE_LIMIT;
     if (limit !== 'off') this.#bucket = new TokenBucket(limit, this.#clock.monotonicMs());
-    this.#http = createServer((_request, response) => {
-      response.writeHead(NOT_FOUND.status, { 'content-type': 'application/json' });
-      response.end(refusalBody(NOT_FOUND));
+    this.#api = new HttpApi({
+      clock: this.#clock,
+      credentials: this.#credentials,
+      vocabularies: this.#vocabularies,
+      phrases: this.#phrases,
+      desk: this.desk,
+      describe: () => ({
+        sandbox: options.recogniser.description,
+        websocket: this.url,
+        http: this.httpUrl,
+        faults: this.faultsUrl,
+        counters: this.counters,
+        live: this.live,
+      }),
     });
+    this.#http = createServer(
+      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      (request, response) => {
+        this.#api.handle(request, response);
+      },
+    );
+    this.#http.maxConnections = (options.maxConnections ?? MAX_CONNECTIONS) + HTTP_CONNECTIONS_MAX;
     this.#http.on('upgrade', (request, socket, head) => {
       this.#onUpgrade(request, socket, head);
     });
@@ -129,12 +193,33 @@ class SandboxServer implements Sandbox {
     return `http://${this.#authority}/api/v1`;
   }
 
+  get faultsUrl(): string {
+    return `http://${this.#authority}/sandbox/faults`;
+  }
+
   get counters(): SandboxCounters {
-    const names = ['connections', 'connectionsRefused', ...SOCKET_COUNTS] as const;
+    const names = [
+      'connections',
+      'connectionsRefused',
+      'hotWordsApplied',
+      'hotWordsIgnored',
+      ...SOCKET_COUNTS,
+    ] as const;
     return Object.fromEntries(names.map((name) => [name, this.#counters.get(name) ?? 0])) as Record<
       (typeof names)[number],
       number
     >;
+  }
+
+  get live(): SandboxLive {
+    return {
+      sockets: this.#sockets.clients.size,
+      tasks: this.#tasks,
+      decoders: this.#ffmpeg.running,
+      tokens: this.#credentials.tokens,
+      vocabularies: this.#vocabularies.size,
+      phrases: this.#phrases.size,
+    };
   }
 
   async listen(host: string, port: number): Promise<void> {
@@ -152,7 +237,13 @@ class SandboxServer implements Sandbox {
 
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
+      this.#api.close();
       for (const socket of this.#sockets.clients) socket.terminate();
+      for (const [socket, timer] of this.#stalled) {
+        clearTimeout(timer);
+        socket.destroy();
+      }
+      this.#stalled.clear();
       this.#http.close(() => {
         resolve();
       });
@@ -172,66 +263,129 @@ class SandboxServer implements Sandbox {
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     this.#connectionNo += 1;
-    const refusal = this.#refusal(request);
-    if (refusal !== undefined) {
-      this.#count('connectionsRefused');
-      refuseUpgrade(socket, refusal);
+    const upgrade = this.#judge(request);
+    if (upgrade.kind === 'refused') {
+      this.#refuse(socket, upgrade.refusal);
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
-      this.#onSocket(accepted);
+    const { fault, terms } = upgrade;
+    const accept = (): void => {
+      this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
+        this.#onSocket(accepted, terms);
+      });
+    };
+    switch (fault?.kind) {
+      case undefined:
+        accept();
+        return;
+      case 'refuse':
+        this.#refuse(socket, fault);
+        return;
+      case 'cut':
+        this.#count('connectionsRefused');
+        socket.destroy();
+        return;
+      case 'stall':
+        this.#stall(socket, fault.forMs, accept);
+        return;
+      default:
+        fault satisfies never;
+    }
+  }
+
+  /** An upgrade that is never answered ends with the idle limit, like every other socket without a task. */
+  #stall(socket: Duplex, forMs: number | 'ever', accept: () => void): void {
+    const { idleMs } = { ...SANDBOX_TIMERS, ...this.#options.timers };
+    const timer = setTimeout(
+      () => {
+        this.#stalled.delete(socket);
+        if (forMs === 'ever') socket.destroy();
+        else accept();
+      },
+      forMs === 'ever' ? idleMs : forMs,
+    );
+    this.#stalled.set(socket, timer);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#stalled.delete(socket);
     });
   }
 
-  #refusal(request: IncomingMessage): RefusalFault | undefined {
+  #refuse(socket: Duplex, refusal: RefusalFault): void {
+    this.#count('connectionsRefused');
+    refuseUpgrade(socket, refusal);
+  }
+
+  #judge(request: IncomingMessage): Upgrade {
+    const refused = (refusal: RefusalFault): Upgrade => ({ kind: 'refused', refusal });
     const asked = this.#options.refuse?.(this.#connectionNo);
-    if (asked !== undefined) return asked;
+    if (asked !== undefined) return refused(asked);
     const target = URL.canParse(request.url ?? '', 'ws://sandbox')
       ? new URL(request.url ?? '', 'ws://sandbox')
       : undefined;
-    if (target === undefined || !INFERENCE_PATHS.has(target.pathname)) return NOT_FOUND;
-    if (!this.#knows(keyOf(request, target))) return UNAUTHORIZED;
-    return this.#sockets.clients.size >= (this.#options.maxConnections ?? MAX_CONNECTIONS)
-      ? OVERLOADED
-      : undefined;
+    if (target === undefined || !INFERENCE_PATHS.has(target.pathname)) return refused(NOT_FOUND);
+    const read = readSocketTerms(target.searchParams, this.#options.protocol ?? 'lenient');
+    if (read.kind === 'refused') return read;
+    const { terms } = read;
+    // Browsers cannot set headers and send the key in the query.
+    const credential = credentialOf(request) ?? target.searchParams.get('api_key') ?? undefined;
+    if (this.#credentials.judge(credential) === 'unknown') return refused(UNAUTHORIZED);
+    if (
+      this.#sockets.clients.size + this.#stalled.size >=
+      (this.#options.maxConnections ?? MAX_CONNECTIONS)
+    ) {
+      return refused(OVERLOADED);
+    }
+    const fault = terms.desk.forConnection() ?? this.desk.forConnection();
+    return { kind: 'accepted', terms, fault };
   }
 
-  #knows(key: string | undefined): boolean {
-    const { apiKeys = 'any' } = this.#options;
-    return key !== undefined && (apiKeys === 'any' || apiKeys.includes(key));
-  }
-
-  #onSocket(socket: WebSocket): void {
+  #onSocket(socket: WebSocket, { protocol, desk }: SocketTerms): void {
     this.#count('connections');
     new TaskSocket(socket, {
       recogniser: this.recogniser,
+      ffmpeg: this.#ffmpeg,
+      protocol,
       timers: { ...SANDBOX_TIMERS, ...this.#options.timers },
       clock: this.#clock,
       logger: this.#options.logger,
-      admit: (task) => {
-        this.#taskNo += 1;
-        const faults = this.#options.faults?.(task, this.#taskNo) ?? {};
-        return { admitted: this.#bucket?.take(this.#clock.monotonicMs()) ?? true, faults };
-      },
+      admit: (task) => this.#admit(task, desk),
       count: (what, by) => {
         this.#count(what, by);
       },
+      onTask: (by) => {
+        this.#tasks += by;
+      },
     });
+  }
+
+  #admit(task: TaskRequest, desk: FaultDesk): Admission {
+    this.#taskNo += 1;
+    const own = this.#options.faults?.(task, this.#taskNo) ?? {};
+    if (this.#bucket?.take(this.#clock.monotonicMs()) === false) {
+      const message = 'Requests rate limit exceeded, please try again later.';
+      return { kind: 'refused', failure: { code: 'Throttling.RateQuota', message } };
+    }
+    if (!this.#findHotWords(task)) return { kind: 'refused', failure: NOT_EXISTING };
+    return { kind: 'admitted', faults: mergeTaskFaults([this.desk.forTask(), desk.forTask(), own]) };
+  }
+
+  /** Whether they exist. Those that were made for another model do nothing, and nobody is told. */
+  #findHotWords({ model, vocabularyId, phraseId }: TaskRequest): boolean {
+    const targets = [
+      vocabularyId === undefined ? 'none' : this.#vocabularies.get(vocabularyId)?.targetModel,
+      phraseId === undefined ? 'none' : this.#phrases.get(phraseId)?.model,
+    ];
+    if (targets.includes(undefined)) return false;
+    for (const target of targets) {
+      if (target !== 'none') this.#count(target === model ? 'hotWordsApplied' : 'hotWordsIgnored');
+    }
+    return true;
   }
 }
 
-/** The scheme counts in any case: the Python SDK sends `bearer`. The query is how browsers do it. */
-function keyOf(request: IncomingMessage, target: URL): string | undefined {
-  const match = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '');
-  return match?.[1] ?? target.searchParams.get('api_key') ?? undefined;
-}
-
-function refusalBody({ code, message }: RefusalFault): string {
-  return JSON.stringify({ code, message, request_id: crypto.randomUUID() });
-}
-
 function refuseUpgrade(socket: Duplex, refusal: RefusalFault): void {
-  const body = refusalBody(refusal);
+  const body = JSON.stringify(refusalBody(refusal));
   socket.end(
     [
       `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? 'Refused'}`,

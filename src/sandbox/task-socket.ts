@@ -8,16 +8,12 @@ import {
   type TaskFailure,
   type TaskRequest,
 } from './client-frames.ts';
-import type { TaskFaults } from './faults.ts';
-import type { Recognition, RecognitionEvent, SandboxRecogniser } from './recogniser.ts';
-import {
-  encodeHeartbeat,
-  encodeResult,
-  encodeTaskFailed,
-  encodeTaskFinished,
-  encodeTaskStarted,
-  encodeUnknownEvent,
-} from './server-frames.ts';
+import type { FailureFault, FaultMoment, TaskFaults, TimedFault } from './faults.ts';
+import { timedFaults } from './faults.ts';
+import type { FfmpegPool } from './ffmpeg-decoder.ts';
+import type { SandboxRecogniser } from './recogniser.ts';
+import { encodeTaskFailed, encodeTaskFinished, encodeTaskStarted } from './server-frames.ts';
+import { TaskRun } from './task-run.ts';
 
 /** The service's own limits; tests shorten them. */
 export interface SandboxTimers {
@@ -25,7 +21,7 @@ export interface SandboxTimers {
   readonly noFrameMs: number;
   /** A running task with heartbeat off that hears nothing but silence fails. */
   readonly silenceMs: number;
-  /** A socket without a task is closed. */
+  /** A socket without a task is closed; so is one whose task neither starts nor finishes. */
   readonly idleMs: number;
   /** Silent audio between two heartbeat results, with heartbeat on; the real period is not known. */
   readonly heartbeatMs: number;
@@ -38,15 +34,31 @@ export const SANDBOX_TIMERS: SandboxTimers = {
   heartbeatMs: 5_000,
 };
 
+/**
+ * `lenient`, as the real service is known to be: audio before task-started is kept (the Java SDK sends it), finish-task
+ * before it is remembered, finish-task may name another task. `strict` fails the task for each of these, and for audio
+ * after finish-task.
+ */
+export type SandboxProtocol = 'lenient' | 'strict';
+
+/** Whether a run-task may start. */
+export type Admission =
+  | { readonly kind: 'admitted'; readonly faults: TaskFaults }
+  | { readonly kind: 'refused'; readonly failure: FailureFault };
+
 /** What a socket needs of its server. */
 export interface TaskSocketContext {
   readonly recogniser: SandboxRecogniser;
+  readonly ffmpeg: FfmpegPool;
+  readonly protocol: SandboxProtocol;
   readonly timers: SandboxTimers;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Asked for each run-task: may it start, and what goes wrong in it. */
-  admit(task: TaskRequest): { readonly admitted: boolean; readonly faults: TaskFaults };
+  /** Asked for each run-task. */
+  admit(task: TaskRequest): Admission;
   count(what: SocketCount, by?: number): void;
+  /** A task came to life (1) or is gone (-1). */
+  onTask(by: 1 | -1): void;
 }
 
 export const SOCKET_COUNTS = [
@@ -67,50 +79,38 @@ export type SocketCount = (typeof SOCKET_COUNTS)[number];
  *
  *     idle ──run-task──▶ starting ──task-started──▶ running ──finish-task──▶ finishing ──task-finished──▶ idle
  *       run-task in another state, and whatever cannot be read ──▶ task-failed and close, from any state
- *
- * Lenient as the real service is known to be: audio before task-started is kept (the Java SDK sends it),
- * finish-task before it is remembered, finish-task may name another task.
  */
 type SocketState =
   | { readonly kind: 'idle' }
   | {
       readonly kind: 'starting';
-      readonly running: Running;
+      readonly run: TaskRun;
       readonly early: Buffer[];
       earlyBytes: number;
       finishAsked: boolean;
     }
-  | { readonly kind: 'running'; readonly running: Running }
-  | { readonly kind: 'finishing'; readonly running: Running }
+  | { readonly kind: 'running'; readonly run: TaskRun }
+  | { readonly kind: 'finishing'; readonly run: TaskRun }
   | { readonly kind: 'closed' };
-
-interface Running {
-  readonly task: TaskRequest;
-  readonly faults: TaskFaults;
-  readonly recognition: Recognition;
-  frames: number;
-  sentenceId: number;
-  /** Whether the open sentence has had a result. */
-  sentenceBegun: boolean;
-  heartbeatAtMs: number;
-  /** Monotonic time when speech was last heard, and where in the audio that was. */
-  speechSeenAtMs: number;
-  speechSeenMs: number;
-}
 
 /** Audio that is kept before task-started. */
 const EARLY_MAX_BYTES = 1 << 20;
 /** Results that a client does not read; beyond it the socket is cut. */
 const UNREAD_MAX_BYTES = 4 << 20;
 const NORMAL_CLOSURE = 1000;
+const INTERNAL_ERROR = 1011;
 
 export class TaskSocket {
   readonly #socket: WebSocket;
   readonly #context: TaskSocketContext;
   #state: SocketState = { kind: 'idle' };
-  /** The state's own time limit: idle, or no frame. */
+  /** The state's own time limit. */
   #limit: NodeJS.Timeout | undefined;
-  #startTimer: NodeJS.Timeout | undefined;
+  /** Faults of the task that have not struck. */
+  #timed: TimedFault[] = [];
+  readonly #taskTimers = new Set<NodeJS.Timeout>();
+  /** Why nothing is read. */
+  readonly #pauses = new Set<'fault' | 'decoder'>();
 
   constructor(socket: WebSocket, context: TaskSocketContext) {
     this.#socket = socket;
@@ -143,19 +143,58 @@ export class TaskSocket {
 
   #enter(state: SocketState): void {
     clearTimeout(this.#limit);
-    clearTimeout(this.#startTimer);
+    if (state.kind === 'idle' || state.kind === 'closed') this.#dropTask();
     this.#state = state;
     const { timers } = this.#context;
-    if (state.kind === 'idle') {
-      this.#limit = setTimeout(() => {
-        this.#socket.close(NORMAL_CLOSURE);
-      }, timers.idleMs);
-    } else if (state.kind === 'running') {
-      this.#limit = setTimeout(() => {
-        const seconds = Math.round(timers.noFrameMs / 1000);
-        this.#fail({ code: 'CLIENT_ERROR', message: `request timeout after ${seconds} seconds.` });
-      }, timers.noFrameMs);
+    switch (state.kind) {
+      case 'idle':
+        this.#limitState(timers.idleMs, () => {
+          this.#hangUp(NORMAL_CLOSURE);
+        });
+        return;
+      case 'running':
+        this.#limitState(timers.noFrameMs, () => {
+          const seconds = Math.round(timers.noFrameMs / 1000);
+          this.#fail({ code: 'CLIENT_ERROR', message: `request timeout after ${seconds} seconds.` });
+        });
+        return;
+      case 'starting':
+      case 'finishing':
+        // Only where a fault, or a decoder, keeps it from going on.
+        this.#limitState(timers.idleMs, () => {
+          this.#hangUp(INTERNAL_ERROR);
+        });
+        return;
+      case 'closed':
+        return;
+      default:
+        state satisfies never;
     }
+  }
+
+  #limitState(ms: number, act: () => void): void {
+    this.#limit = setTimeout(act, ms);
+  }
+
+  /** Nothing of a task outlives it. */
+  #dropTask(): void {
+    for (const timer of this.#taskTimers) clearTimeout(timer);
+    this.#taskTimers.clear();
+    this.#timed = [];
+    this.#pause('decoder', false);
+    this.#pause('fault', false);
+    const state = this.#state;
+    if (state.kind === 'idle' || state.kind === 'closed') return;
+    state.run.close();
+    this.#context.onTask(-1);
+  }
+
+  #after(ms: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#taskTimers.delete(timer);
+      this.#guard(act);
+    }, ms);
+    this.#taskTimers.add(timer);
   }
 
   #onRequest(request: ClientRequest): void {
@@ -167,12 +206,7 @@ export class TaskSocket {
         return;
       case 'run-task':
         if (this.#state.kind === 'idle') this.#onRunTask(request.task);
-        else {
-          this.#fail({
-            code: 'InvalidParameter',
-            message: `run-task came while a task is ${this.#state.kind}.`,
-          });
-        }
+        else this.#refuse(`run-task came while a task is ${this.#state.kind}.`);
         return;
       case 'finish-task':
         this.#onFinishTask(request.taskId);
@@ -183,79 +217,106 @@ export class TaskSocket {
   }
 
   #onRunTask(task: TaskRequest): void {
-    const { recogniser, clock } = this.#context;
-    const { admitted, faults } = this.#context.admit(task);
     const { taskId } = task;
-    if (!admitted) {
-      const message = 'Requests rate limit exceeded, please try again later.';
-      this.#fail({ taskId, code: 'Throttling.RateQuota', message });
+    const admission = this.#context.admit(task);
+    if (admission.kind === 'refused') {
+      this.#fail({ taskId, ...admission.failure });
       return;
     }
-    if (faults.failStart !== undefined) {
-      this.#fail({ taskId, ...faults.failStart });
-      return;
+    const { faults } = admission;
+    const run = new TaskRun(task, faults, {
+      ...this.#context,
+      onReady: () => {
+        this.#onReady(faults);
+      },
+      send: (text) => {
+        this.#send(text);
+      },
+      onResult: (no, final) => {
+        this.#context.count('results');
+        if (final) this.#context.count('finals');
+        this.#strike((moment) => moment.at === 'result' && moment.no === no);
+      },
+      fail: (failure) => {
+        this.#fail(failure);
+      },
+      onPressure: (pressure) => {
+        this.#pause('decoder', pressure === 'full');
+      },
+    });
+    this.#enter({ kind: 'starting', run, early: [], earlyBytes: 0, finishAsked: false });
+    this.#context.onTask(1);
+    this.#timed = [...timedFaults(faults)];
+    for (const timed of this.#timed) {
+      if (timed.moment.at !== 'ms') continue;
+      this.#after(timed.moment.ms, () => {
+        this.#strike((moment) => moment === timed.moment);
+      });
     }
-    const running: Running = {
-      task,
-      faults,
-      recognition: recogniser.open(task),
-      frames: 0,
-      sentenceId: 1,
-      sentenceBegun: false,
-      heartbeatAtMs: 0,
-      speechSeenAtMs: clock.monotonicMs(),
-      speechSeenMs: 0,
-    };
-    this.#enter({ kind: 'starting', running, early: [], earlyBytes: 0, finishAsked: false });
-    const { startDelayMs } = faults;
+    this.#strike((moment) => moment.at === 'run-task');
+    if (this.#isStarting()) run.open();
+  }
+
+  /** A fault may have ended the task meanwhile. */
+  #isStarting(): boolean {
+    return this.#state.kind === 'starting';
+  }
+
+  #onReady({ startDelayMs }: TaskFaults): void {
     if (startDelayMs === undefined) this.#start();
     else if (startDelayMs !== 'never') {
-      this.#startTimer = setTimeout(() => {
-        this.#guard(() => {
-          this.#start();
-        });
-      }, startDelayMs);
+      this.#after(startDelayMs, () => {
+        this.#start();
+      });
     }
   }
 
   #start(): void {
     if (this.#state.kind !== 'starting') return;
-    const { running, early, finishAsked } = this.#state;
-    this.#enter({ kind: 'running', running });
+    const { run, early, finishAsked } = this.#state;
+    this.#enter({ kind: 'running', run });
     this.#context.count('tasksStarted');
-    this.#send(encodeTaskStarted(running.task.taskId));
-    this.#faultAtFrame(running);
+    this.#send(encodeTaskStarted(run.task.taskId));
+    this.#strike((moment) => moment.at === 'task-started');
     for (const audio of early) this.#onAudio(audio);
-    if (finishAsked) this.#onFinishTask(running.task.taskId);
+    if (finishAsked) this.#onFinishTask(run.task.taskId);
   }
 
   #onFinishTask(taskId: string): void {
     const state = this.#state;
-    if (state.kind === 'starting') {
+    const strict = this.#context.protocol === 'strict';
+    if (state.kind === 'closed') return;
+    if (state.kind === 'starting' && !strict) {
       state.finishAsked = true;
       return;
     }
-    if (state.kind === 'closed') return;
     if (state.kind !== 'running') {
-      this.#fail({ taskId, code: 'InvalidParameter', message: `finish-task came while ${state.kind}.` });
+      this.#refuse(`finish-task came while ${state.kind}.`, taskId);
       return;
     }
-    const { running } = state;
-    this.#enter({ kind: 'finishing', running });
-    if (running.faults.neverFinish === true) return;
-    if (running.faults.failFinish !== undefined) {
-      this.#fail(running.faults.failFinish);
+    const { run } = state;
+    if (strict && taskId !== run.task.taskId) {
+      this.#refuse('finish-task names another task.');
       return;
     }
-    this.#tell(running, running.recognition.flush());
-    const payload = running.faults.emptyTaskFinished === true ? 'empty' : 'usual';
-    this.#send(encodeTaskFinished(running.task.taskId, payload));
-    this.#context.count('tasksFinished');
-    this.#enter({ kind: 'idle' });
+    this.#enter({ kind: 'finishing', run });
+    this.#strike((moment) => moment.at === 'finish-task');
+    if (run.faults.neverFinish === true || this.#state.kind !== 'finishing') return;
+    run.finish(() => {
+      const payload = run.faults.emptyTaskFinished === true ? 'empty' : 'usual';
+      this.#send(encodeTaskFinished(run.task.taskId, payload));
+      this.#context.count('tasksFinished');
+      this.#enter({ kind: 'idle' });
+    });
   }
 
   #onAudio(audio: Buffer): void {
     const state = this.#state;
+    const strict = this.#context.protocol === 'strict';
+    if (strict && (state.kind === 'starting' || state.kind === 'finishing')) {
+      this.#refuse(`audio came ${state.kind === 'starting' ? 'before task-started' : 'after finish-task'}.`);
+      return;
+    }
     if (state.kind === 'starting') {
       if (state.earlyBytes + audio.length > EARLY_MAX_BYTES) {
         this.#context.count('framesStray');
@@ -269,84 +330,70 @@ export class TaskSocket {
       this.#context.count('framesStray');
       return;
     }
-    const { running } = state;
+    const { run } = state;
     this.#limit?.refresh();
     this.#context.count('framesReceived');
     this.#context.count('bytesReceived', audio.length);
-    running.frames += 1;
-    this.#tell(running, running.recognition.feed(audio));
-    this.#watchSilence(running);
-    this.#faultAtFrame(running);
+    run.feed(audio);
+    const { frames } = run;
+    this.#strike((moment) => moment.at === 'frame' && moment.no === frames);
   }
 
-  #tell(running: Running, events: readonly RecognitionEvent[]): void {
-    const { task, faults, recognition } = running;
-    for (const event of events) {
-      if (faults.noise === true) this.#sendNoise(event);
-      const frame = encodeResult(task.taskId, event, {
-        sentenceId: running.sentenceId,
-        first: !running.sentenceBegun,
-        emotion: task.emotion,
-        audioMs: recognition.audioMs,
-        form: faults.results ?? 'usual',
-      });
-      this.#send(frame);
-      this.#context.count('results');
-      running.sentenceBegun = event.kind === 'partial';
-      if (event.kind !== 'final') continue;
-      this.#context.count('finals');
-      if (faults.doubleFinals === true) this.#send(frame);
-      running.sentenceId += 1;
+  /** Faults whose moment this is strike, once each; what ends the socket leaves the rest alone. */
+  #strike(isNow: (moment: FaultMoment) => boolean): void {
+    if (this.#timed.length === 0) return;
+    const now = this.#timed.filter(({ moment }) => isNow(moment));
+    this.#timed = this.#timed.filter((timed) => !now.includes(timed));
+    for (const { action } of now) {
+      if (this.#state.kind === 'closed') return;
+      switch (action.kind) {
+        case 'fail':
+          this.#fail(action);
+          break;
+        case 'close':
+          this.#hangUp(action.closeCode, action.reason);
+          break;
+        case 'stop-reading':
+          this.#pause('fault', true);
+          if (action.forMs !== 'ever') {
+            this.#after(action.forMs, () => {
+              this.#pause('fault', false);
+            });
+          }
+          break;
+        default:
+          action satisfies never;
+      }
     }
   }
 
-  #sendNoise(event: RecognitionEvent): void {
-    const other = '00000000000000000000000000000000';
-    const facts = { sentenceId: 1, first: true, emotion: false, audioMs: 0, form: 'usual' } as const;
-    this.#send(encodeUnknownEvent(other));
-    this.#send(encodeResult(other, { ...event, text: 'of another task' }, facts));
-    this.#send('not JSON');
+  #pause(why: 'fault' | 'decoder', paused: boolean): void {
+    const { size } = this.#pauses;
+    if (paused) this.#pauses.add(why);
+    else this.#pauses.delete(why);
+    if (size === 0 && this.#pauses.size === 1) this.#socket.pause();
+    else if (size === 1 && this.#pauses.size === 0) this.#socket.resume();
   }
 
-  /** Silent audio keeps a task alive only where its client asked for heartbeats. */
-  #watchSilence(running: Running): void {
-    const { clock, timers } = this.#context;
-    const { recognition, task } = running;
-    const nowMs = clock.monotonicMs();
-    if (recognition.lastSpeechMs > running.speechSeenMs) {
-      running.speechSeenMs = recognition.lastSpeechMs;
-      running.speechSeenAtMs = nowMs;
-    }
-    if (!task.heartbeat) {
-      if (nowMs - running.speechSeenAtMs < timers.silenceMs) return;
-      this.#fail({ code: 'RequestTimeOut', message: 'Response timeout!' });
-      return;
-    }
-    if (recognition.audioMs - Math.max(running.heartbeatAtMs, running.speechSeenMs) < timers.heartbeatMs) {
-      return;
-    }
-    running.heartbeatAtMs = recognition.audioMs;
-    this.#send(encodeHeartbeat(task.taskId));
-  }
-
-  #faultAtFrame({ faults, frames }: Running): void {
-    if (faults.stopReadingAtFrame === frames) this.#socket.pause();
-    if (faults.failAtFrame?.frame === frames) this.#fail(faults.failAtFrame);
-    if (faults.closeAtFrame?.frame !== frames) return;
-    const { closeCode } = faults.closeAtFrame;
-    if (closeCode === 1006) this.#socket.terminate();
-    else this.#socket.close(closeCode);
+  #refuse(message: string, taskId = ''): void {
+    this.#fail({ taskId, code: 'InvalidParameter', message });
   }
 
   /** task-failed, then the close that always follows it: the socket cannot be used again. */
-  #fail({ code, message, taskId }: Partial<TaskFailure> & Pick<TaskFailure, 'code' | 'message'>): void {
+  #fail({ code, message, taskId = '' }: Partial<TaskFailure> & FailureFault): void {
     const state = this.#state;
     if (state.kind === 'closed') return;
-    const own = state.kind === 'idle' ? '' : state.running.task.taskId;
-    this.#send(encodeTaskFailed({ taskId: own === '' ? (taskId ?? '') : own, code, message }));
+    const own = state.kind === 'idle' ? '' : state.run.task.taskId;
+    this.#send(encodeTaskFailed({ taskId: own === '' ? taskId : own, code, message }));
     this.#context.count('tasksFailed');
+    this.#hangUp(NORMAL_CLOSURE);
+  }
+
+  /** @param closeCode `none` cuts the socket without a close frame */
+  #hangUp(closeCode: number | 'none', reason = ''): void {
     this.#enter({ kind: 'closed' });
-    this.#socket.close(NORMAL_CLOSURE);
+    if (closeCode === 'none') this.#socket.terminate();
+    else this.#socket.close(closeCode, closeReason(reason));
   }
 
   #send(text: string): void {
@@ -354,4 +401,9 @@ export class TaskSocket {
     if (this.#socket.bufferedAmount > UNREAD_MAX_BYTES) this.#socket.terminate();
     else this.#socket.send(text);
   }
+}
+
+/** RFC 6455 §5.5: a close frame has room for 123 bytes of reason. */
+function closeReason(text: string): string {
+  return Buffer.from(text).subarray(0, 120).toString('utf8');
 }

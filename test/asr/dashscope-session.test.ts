@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { createDashscopeOpener, type DashscopeOpenerOptions } from '../../src/asr/dashscope-session.ts';
 import type { AsrEvent, AsrSession } from '../../src/asr/session.ts';
+import { ConnectionPool } from '../../src/dashscope/connection-pool.ts';
 import { CallscribeError } from '../../src/errors.ts';
 import { createLogger, silentLogger } from '../../src/log.ts';
 import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
@@ -33,6 +34,7 @@ async function sandboxWith(options: Partial<SandboxOptions> = {}): Promise<Sandb
     port: 0,
     recogniser: captionsRecogniser,
     logger: silentLogger,
+    vocabularies: { 'vocab-test-1': 'paraformer-realtime-8k-v2' },
     ...options,
   });
   running.push(sandbox);
@@ -379,6 +381,37 @@ async function silentServer(): Promise<Server> {
   });
   return server;
 }
+
+describe('sessions on a pool', () => {
+  it('start in turn, and use each other’s sockets', async () => {
+    const sandbox = await sandboxWith();
+    const pool = new ConnectionPool({
+      url: sandbox.url,
+      apiKey: 'sk-1',
+      startRate: { perSecond: 100, burst: 3 },
+    });
+    running.unshift(pool);
+    const first = await recognise(open(sandbox.url, { pool }), SPEECH);
+    const others = await Promise.all([0, 1].map(() => recognise(open(sandbox.url, { pool }), SPEECH)));
+    for (const { finals, error } of [first, ...others]) {
+      expect(error).toBeUndefined();
+      expect(finals).toMatchObject([{ text: GREETING, beginMs: 500, endMs: 2_700 }]);
+    }
+    expect(sandbox.counters).toMatchObject({ connections: 2, tasksFinished: 3 });
+    expect(pool.counters).toMatchObject({ opened: 2, reused: 1, started: 3, idle: 2 });
+  });
+
+  it('fail with an error that says try again when too many wait', async () => {
+    const sandbox = await sandboxWith();
+    const startRate = { perSecond: 0.001, burst: 1 };
+    const pool = new ConnectionPool({ url: sandbox.url, apiKey: 'sk-1', startRate, waitingMax: 0 });
+    running.unshift(pool);
+    const first = open(sandbox.url, { pool });
+    const { error } = await recognise(open(sandbox.url, { pool }), SPEECH);
+    expect(error).toEqual(failing('ASR_QUEUE_FULL', { retryable: true }));
+    await recognise(first, SPEECH);
+  });
+});
 
 describe('the reader of a session', () => {
   it('is one: a second is refused', async () => {

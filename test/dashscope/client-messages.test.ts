@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import {
-  encodeFinishTask,
-  encodeRunTask,
-  type RecognitionParameters,
-} from '../../src/dashscope/client-messages.ts';
+import { encodeFinishTask, encodeRunTask } from '../../src/dashscope/client-messages.ts';
+import type { RecognitionParameters } from '../../src/dashscope/parameters.ts';
 
 const TASK_ID = '5f0c6a0f6c1b4e7f9a5d3b8e2c417a90';
 
@@ -12,8 +9,9 @@ const PCM: RecognitionParameters = { format: 'pcm', sampleRate: 8000 };
 
 const runTask = (
   parameters: RecognitionParameters,
+  model = 'paraformer-realtime-8k-v2',
 ): { payload: { parameters: unknown; resources?: unknown } } =>
-  JSON.parse(encodeRunTask({ taskId: TASK_ID, model: 'paraformer-realtime-8k-v2', parameters })) as never;
+  JSON.parse(encodeRunTask({ taskId: TASK_ID, model, parameters })) as never;
 
 describe('run-task', () => {
   it('is the message of the specification, field by field', () => {
@@ -65,6 +63,27 @@ describe('run-task', () => {
   });
 
   it.each([
+    ['a v1 model', {}, 'paraformer-realtime-v1'],
+    ['sentences cut by meaning', { semanticPunctuationEnabled: true }, 'paraformer-realtime-v2'],
+  ])('does not send the default of max_sentence_silence for %s', (_case, more, model) => {
+    expect(runTask({ ...PCM, ...more }, model).payload.parameters).not.toHaveProperty('max_sentence_silence');
+  });
+
+  it('sends max_sentence_silence to a model that it does not know, and its parameters by their own names', () => {
+    const { payload } = runTask({ ...PCM, extraParameters: { new_thing: { deep: [1] } } }, 'paraformer-v9');
+    expect(payload.parameters).toEqual({
+      format: 'pcm',
+      sample_rate: 8000,
+      max_sentence_silence: 800,
+      new_thing: { deep: [1] },
+    });
+  });
+
+  it.each([
+    ['format', 'opus', 'format'],
+    ['sampleRate', 48_000, 'sample_rate'],
+    ['vocabularyId', 'vocab-1', 'vocabulary_id'],
+    ['multiThresholdModeEnabled', true, 'multi_threshold_mode_enabled'],
     ['languageHints', ['zh', 'en'], 'language_hints'],
     ['disfluencyRemovalEnabled', true, 'disfluency_removal_enabled'],
     ['semanticPunctuationEnabled', true, 'semantic_punctuation_enabled'],

@@ -303,7 +303,7 @@ describe('a request that cannot be served', () => {
       'ModelNotFound',
       'Model can not be found.',
     ],
-    ['a format that is not read here', runTask({ parameters: { format: 'opus' } }), 'UNSUPPORTED_FORMAT'],
+    ['an unknown format', runTask({ parameters: { format: 'flac' } }), 'InvalidParameter'],
     ['finish-task without a task', finishTask(), 'InvalidParameter'],
   ])('gets task-failed, then the close: %s', async (_case, message, code, text) => {
     const { url } = await sandboxWith();
@@ -479,7 +479,7 @@ describe('the handshake', () => {
     const { url, httpUrl } = await sandboxWith();
     const other = url.replace('/inference', '/realtime');
     expect((await upgrade(other, { Authorization: 'Bearer x' })).status).toBe(404);
-    expect((await fetch(`${httpUrl}/tokens`)).status).toBe(404);
+    expect((await fetch(`${httpUrl}/nothing`, { headers: { Authorization: 'Bearer x' } })).status).toBe(404);
   });
 
   it('is refused beyond the number of connections', async () => {

@@ -1,0 +1,95 @@
+import { basename } from 'node:path';
+
+import type { CallRecord, LegRecord } from '../call/record.ts';
+import type { CallId, LegId } from '../ids.ts';
+import type { FinalSentence } from '../transcript/sentence.ts';
+import { endMsOf, type FileTranscript, type LegTranscript } from './transcript.ts';
+
+/** A file as the tables hold it: a call without signalling, one leg a channel. */
+export interface StorableFile {
+  readonly call: CallRecord;
+  readonly sentences: readonly FinalSentence[];
+}
+
+export interface CallOfFileOptions {
+  readonly callId: CallId;
+  readonly legIds: readonly LegId[];
+  /** When the transcription began; the file does not say when it was recorded. */
+  readonly startedAt: Date;
+  readonly endedAt: Date;
+  readonly vocabularyId: string | undefined;
+}
+
+/** @throws {RangeError} with fewer leg ids than legs */
+export function callOfFile(transcript: FileTranscript, options: CallOfFileOptions): StorableFile {
+  const { callId, legIds, startedAt, endedAt } = options;
+  if (legIds.length < transcript.legs.length) {
+    throw new RangeError(`${legIds.length} leg ids for ${transcript.legs.length} legs`);
+  }
+  const call: CallRecord = {
+    id: callId,
+    revision: 1,
+    state: 'finishing',
+    sipCallId: `file:${callId}`,
+    tenant: '',
+    direction: 'unknown',
+    mapping: 'none',
+    startedAt,
+    answeredAt: undefined,
+    endedAt,
+    endReason: undefined,
+    metadata: { kind: 'file', name: basename(transcript.file) },
+    identifiers: [],
+    legs: transcript.legs.map((leg) => toLeg(leg, legIds[leg.legNo]!, options)),
+  };
+  const sentences = transcript.legs.flatMap((leg) => toSentences(leg, legIds[leg.legNo]!, options));
+  return { call, sentences };
+}
+
+function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRecord {
+  const record: Omit<LegRecord, 'codec'> & { readonly codec: LegRecord['codec'] | undefined } = {
+    id,
+    legNo: leg.legNo,
+    label: undefined,
+    role: 'unknown',
+    name: undefined,
+    uri: undefined,
+    codec: leg.codec,
+    model: leg.model,
+    vocabularyId: options.vocabularyId,
+    startedAt: options.startedAt,
+    endedAt: options.endedAt,
+    media: undefined,
+    sentenceCount: leg.sentences.length,
+  };
+  // A call's leg always has a codec; the column may be null, as it is for an MP3.
+  return record as LegRecord;
+}
+
+function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOptions): readonly FinalSentence[] {
+  const { callId, startedAt } = options;
+  const at = (ms: number): Date => new Date(startedAt.getTime() + ms);
+  return leg.sentences.map((sentence, index) => {
+    const endMs = endMsOf(sentence);
+    return {
+      callId,
+      legId,
+      legNo: leg.legNo,
+      sentenceNo: index + 1,
+      beginMs: sentence.beginMs,
+      endMs,
+      beginAt: at(sentence.beginMs),
+      endAt: at(endMs),
+      text: sentence.text,
+      words: sentence.words.map((word) => ({
+        text: word.text,
+        begin_ms: word.beginMs,
+        end_ms: word.endMs,
+        punctuation: word.punctuation,
+      })),
+      emoTag: sentence.emotion?.tag,
+      emoConfidence: sentence.emotion?.confidence,
+      asrTaskId: leg.requestId,
+    };
+  });
+}

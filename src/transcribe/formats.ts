@@ -1,0 +1,53 @@
+import { toSrt, toVtt } from './subtitles.ts';
+import { endMsOf, type FileTranscript, inOrder } from './transcript.ts';
+
+export const TRANSCRIPT_FORMATS = ['json', 'txt', 'srt', 'vtt'] as const;
+export type TranscriptFormat = (typeof TRANSCRIPT_FORMATS)[number];
+
+/** The transcript as a text file of the format, with a line break at its end. */
+export function writeTranscript(transcript: FileTranscript, format: TranscriptFormat): string {
+  switch (format) {
+    case 'json':
+      return `${JSON.stringify(toJson(transcript), undefined, 2)}\n`;
+    case 'txt':
+      return toText(transcript);
+    case 'srt':
+      return toSrt(transcript);
+    case 'vtt':
+      return toVtt(transcript);
+  }
+}
+
+/** Names as in the tables. */
+function toJson({ file, legs }: FileTranscript): unknown {
+  return {
+    file,
+    legs: legs.map(({ legNo, model, requestId, sentences }) => ({
+      leg_no: legNo,
+      model,
+      asr_task_id: requestId,
+      sentences: sentences.map((sentence) => ({
+        begin_ms: sentence.beginMs,
+        end_ms: endMsOf(sentence),
+        text: sentence.text,
+        words: sentence.words.map(({ beginMs, endMs, text, punctuation }) => ({
+          text,
+          begin_ms: beginMs,
+          end_ms: endMs,
+          punctuation,
+        })),
+        ...(sentence.emotion === undefined
+          ? {}
+          : { emo_tag: sentence.emotion.tag, emo_confidence: sentence.emotion.confidence }),
+      })),
+    })),
+  };
+}
+
+/** A sentence a line; channels of a stereo file are named. */
+function toText(transcript: FileTranscript): string {
+  const named = transcript.legs.length > 1;
+  return inOrder(transcript)
+    .map(({ legNo, sentence }) => `${named ? `[${legNo + 1}] ` : ''}${sentence.text.replace(/\s+/gu, ' ')}\n`)
+    .join('');
+}

@@ -1,0 +1,75 @@
+import { Recognition, type RecognitionOptions } from '../dashscope/recognition.ts';
+import { type FileLeg, openFile } from './open-file.ts';
+import type { FileTranscript, LegTranscript } from './transcript.ts';
+
+export interface TranscribeOptions {
+  /** Where and with which key; `url` is the sandbox's where nothing is configured. */
+  readonly service: Pick<RecognitionOptions, 'url' | 'apiKey' | 'workspace'>;
+  /** Undefined: the telephony model for 8,000 Hz, else the one for any rate. */
+  readonly model: string | undefined;
+  readonly vocabularyId: string | undefined;
+  /** Hz, of files without a header. */
+  readonly rawRateHz: number;
+  /** Seconds of audio a second. */
+  readonly speed: number;
+  readonly signal: AbortSignal;
+  /** @param share 0 to 1, of all channels; never less than before */
+  readonly onProgress: (share: number, sentences: number) => void;
+}
+
+const TELEPHONY_RATE_HZ = 8_000;
+const TELEPHONY_MODEL = 'paraformer-realtime-8k-v2';
+const ANY_RATE_MODEL = 'paraformer-realtime-v2';
+
+/**
+ * Recognises one file, its channels side by side.
+ *
+ * @throws {CallscribeError} naming what is wrong with the file, or what the service said; both channels are ended
+ */
+export async function transcribeFile(path: string, options: TranscribeOptions): Promise<FileTranscript> {
+  const legs = await openFile(path, options.rawRateHz);
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  const progress = legs.map(() => ({ share: 0, sentences: 0 }));
+  const run = legs.map((leg) =>
+    transcribeLeg(leg, { ...options, signal }, (share, sentences) => {
+      progress[leg.legNo] = { share, sentences };
+      options.onProgress(
+        progress.reduce((sum, each) => sum + each.share, 0) / legs.length,
+        progress.reduce((sum, each) => sum + each.sentences, 0),
+      );
+    }),
+  );
+  try {
+    return { file: path, legs: await Promise.all(run) };
+  } catch (thrown) {
+    failed.abort(thrown);
+    await Promise.allSettled(run);
+    throw thrown;
+  }
+}
+
+async function transcribeLeg(
+  leg: FileLeg,
+  options: TranscribeOptions,
+  onProgress: (share: number, sentences: number) => void,
+): Promise<LegTranscript> {
+  const { legNo, codec, format, sampleRate, totalBytes } = leg;
+  const model = options.model ?? (sampleRate === TELEPHONY_RATE_HZ ? TELEPHONY_MODEL : ANY_RATE_MODEL);
+  await using recognition = new Recognition({
+    ...options.service,
+    model,
+    format,
+    sampleRate,
+    vocabularyId: options.vocabularyId,
+    heartbeat: true,
+    signal: options.signal,
+  });
+  const result = await recognition.call(leg.audio, {
+    speed: options.speed,
+    onProgress: ({ sentBytes, sentences }) => {
+      onProgress(Math.min(1, sentBytes / totalBytes), sentences);
+    },
+  });
+  return { legNo, model, codec, requestId: result.getRequestId(), sentences: result.getSentence() };
+}

@@ -1,0 +1,205 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { decodeG711 } from '../../src/audio/g711.ts';
+import { newCallId, newLegId } from '../../src/ids.ts';
+import { silentLogger } from '../../src/log.ts';
+import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { callOfFile } from '../../src/transcribe/call-of-file.ts';
+import { findFiles } from '../../src/transcribe/find-files.ts';
+import { writeTranscript } from '../../src/transcribe/formats.ts';
+import { openFile } from '../../src/transcribe/open-file.ts';
+import { transcribeFile } from '../../src/transcribe/transcribe-file.ts';
+import { inOrder } from '../../src/transcribe/transcript.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const AGENT = join(ROOT, 'src/sample/agent.wav');
+const CUSTOMER = join(ROOT, 'src/sample/customer.wav');
+const FIRST = '您好，这里是客户服务中心，请问有什么可以帮您？';
+const WAV_HEADER_BYTES = 44;
+
+let folder: string;
+let sandbox: Sandbox;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'callscribe-transcribe-'));
+  sandbox = await startSandbox({
+    host: '127.0.0.1',
+    port: 0,
+    recogniser: captionsRecogniser,
+    logger: silentLogger,
+  });
+});
+afterAll(async () => {
+  await sandbox.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const transcribe = (path: string, onProgress: (share: number) => void = () => undefined) =>
+  transcribeFile(path, {
+    service: { url: sandbox.url, apiKey: 'test' },
+    model: undefined,
+    vocabularyId: undefined,
+    rawRateHz: 8_000,
+    speed: 1_000,
+    signal: AbortSignal.timeout(20_000),
+    onProgress,
+  });
+
+/** 16-bit PCM of both sample legs, left and right. */
+async function writeStereo(path: string): Promise<void> {
+  const codesOf = async (file: string): Promise<Buffer> => (await readFile(file)).subarray(-321_280);
+  const left = decodeG711('PCMA', await codesOf(AGENT));
+  const right = decodeG711('PCMU', await codesOf(CUSTOMER));
+  const wav = Buffer.alloc(WAV_HEADER_BYTES + left.length * 4);
+  wav.write('RIFF', 0, 'latin1');
+  wav.writeUInt32LE(wav.length - 8, 4);
+  wav.write('WAVEfmt ', 8, 'latin1');
+  wav.writeUInt32LE(16, 16);
+  wav.writeUInt16LE(1, 20);
+  wav.writeUInt16LE(2, 22);
+  wav.writeUInt32LE(8_000, 24);
+  wav.writeUInt32LE(32_000, 28);
+  wav.writeUInt16LE(4, 32);
+  wav.writeUInt16LE(16, 34);
+  wav.write('data', 36, 'latin1');
+  wav.writeUInt32LE(left.length * 4, 40);
+  for (let no = 0; no < left.length; no += 1) {
+    wav.writeInt16LE(left[no]!, WAV_HEADER_BYTES + no * 4);
+    wav.writeInt16LE(right[no]!, WAV_HEADER_BYTES + no * 4 + 2);
+  }
+  await writeFile(path, wav);
+}
+
+describe('a file', () => {
+  it('of G.711 is decoded on its way, and its progress told to the end', async () => {
+    const shares: number[] = [];
+    const { legs } = await transcribe(AGENT, (share) => shares.push(share));
+    expect(legs).toHaveLength(1);
+    expect(legs[0]).toMatchObject({ codec: 'PCMA', model: 'paraformer-realtime-8k-v2' });
+    expect(legs[0]!.sentences[0]).toMatchObject({ text: FIRST, beginMs: 600, endMs: 5_050 });
+    expect(shares.at(-1)).toBe(1);
+    expect(shares).toEqual([...shares].sort((a, b) => a - b));
+  });
+
+  it('of two channels is two legs', async () => {
+    const path = join(folder, 'stereo.wav');
+    await writeStereo(path);
+    const transcript = await transcribe(path);
+    expect(transcript.legs.map(({ sentences }) => sentences.length)).toEqual([8, 6]);
+    expect(
+      inOrder(transcript)
+        .map(({ legNo }) => legNo)
+        .slice(0, 3),
+    ).toEqual([0, 1, 0]);
+    const call = callOfFile(transcript, {
+      callId: newCallId(),
+      legIds: [newLegId(), newLegId()],
+      startedAt: new Date(0),
+      endedAt: new Date(50_000),
+      vocabularyId: undefined,
+    });
+    expect(call.call).toMatchObject({
+      state: 'finishing',
+      direction: 'unknown',
+      metadata: { kind: 'file', name: 'stereo.wav' },
+      legs: [{ sentenceCount: 8 }, { sentenceCount: 6 }],
+    });
+    expect(call.sentences[0]).toMatchObject({ sentenceNo: 1, legNo: 0, text: FIRST, beginAt: new Date(600) });
+    expect(call.sentences[8]).toMatchObject({ sentenceNo: 1, legNo: 1 });
+  });
+
+  it('that ends in .pcm goes as it is, at the rate that was said', async () => {
+    const path = join(folder, 'raw.pcm');
+    await writeFile(path, Buffer.alloc(3_200));
+    expect(await openFile(path, 16_000)).toEqual([
+      { legNo: 0, format: 'pcm', sampleRate: 16_000, codec: undefined, totalBytes: 3_200, audio: path },
+    ]);
+  });
+
+  it.each([
+    ['empty.wav', Buffer.alloc(0), 'the file is empty'],
+    ['noise.wav', Buffer.from('these are not samples'), 'no header that is known'],
+    ['song.flac', Buffer.from('fLaC and more'), 'FLAC is not taken'],
+    ['cut.wav', Buffer.from('RIFF\0\0\0\0WAVEfmt ', 'latin1'), 'ends'],
+  ])('named %s is refused with its reason', async (name, bytes, reason) => {
+    const path = join(folder, name);
+    await writeFile(path, bytes);
+    await expect(openFile(path, 8_000)).rejects.toMatchObject({
+      code: 'AUDIO_UNSUPPORTED',
+      message: expect.stringContaining(reason) as string,
+    });
+  });
+});
+
+describe('the formats', () => {
+  it('hold the same sentences', async () => {
+    const transcript = await transcribe(AGENT);
+    expect(writeTranscript(transcript, 'txt').split('\n')[0]).toBe(FIRST);
+    const json = JSON.parse(writeTranscript(transcript, 'json')) as { legs: { sentences: unknown[] }[] };
+    expect(json.legs[0]!.sentences[0]).toMatchObject({
+      begin_ms: 600,
+      end_ms: 5_050,
+      text: FIRST,
+      emo_tag: 'neutral',
+    });
+    expect(writeTranscript(transcript, 'srt').match(/-->/g)).toHaveLength(8);
+    expect(writeTranscript(transcript, 'vtt').match(/-->/g)).toHaveLength(8);
+  });
+});
+
+describe('a directory', () => {
+  it('gives its audio files and those below, by name; what is missing is a fault and no end', async () => {
+    const root = join(folder, 'calls');
+    await mkdir(join(root, 'b'), { recursive: true });
+    for (const name of ['c.wav', 'b/a.mp3', 'notes.txt']) await writeFile(join(root, name), 'x');
+    const found = await findFiles([root, join(root, 'no.wav')]);
+    expect(found.map(({ kind, path }) => [kind, path.slice(root.length + 1)])).toEqual([
+      ['file', 'b/a.mp3'],
+      ['file', 'c.wav'],
+      ['fault', 'no.wav'],
+    ]);
+  });
+});
+
+describe('the command', () => {
+  const command = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
+    const env = { ...process.env, DASHSCOPE_API_KEY: 'test', DASHSCOPE_WS_URL: sandbox.url };
+    try {
+      const root = join(ROOT, 'workers/transcribe.ts');
+      const run = await promisify(execFile)(process.execPath, ['--import', 'tsx', root, ...args], {
+        env,
+        cwd: ROOT,
+      });
+      return { code: 0, ...run };
+    } catch (thrown) {
+      return thrown as { code: number; stdout: string; stderr: string };
+    }
+  };
+
+  it('goes on after a bad file and ends with 1', async () => {
+    const bad = join(folder, 'bad.wav');
+    await writeFile(bad, 'not audio');
+    const { code, stdout, stderr } = await command('--speed', '1000', bad, AGENT);
+    expect(code).toBe(1);
+    expect(stdout.split('\n')[0]).toBe(FIRST);
+    expect(stderr).toContain(`${bad}: no header that is known`);
+    expect(stderr).toContain('1 of 2 files done');
+  });
+
+  it('writes files where it is told to, and ends with 0', async () => {
+    const out = join(folder, 'out');
+    const { code } = await command('--speed', '1000', '--format', 'srt', '--output', out, AGENT);
+    expect(code).toBe(0);
+    expect(await readFile(join(out, 'agent.wav.srt'), 'utf8')).toContain('00:00:00,600 --> 00:00:05,050');
+  });
+
+  it('ends with 2 when it is used wrongly', async () => {
+    expect((await command('--format', 'doc')).code).toBe(2);
+  });
+});

@@ -1,0 +1,205 @@
+/**
+ * `npm run transcribe -- --help`: recognises recorded files. Exit codes: 0 all done, 1 some failed, 2 wrong usage
+ * or configuration.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import process from 'node:process';
+
+import { SingleBar } from 'cli-progress';
+
+import { type Config, loadConfig } from '../src/config.ts';
+import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
+import { toError } from '../src/errors.ts';
+import { newCallId, newLegId } from '../src/ids.ts';
+import { createLogger, type Logger } from '../src/log.ts';
+import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
+import { startSandbox } from '../src/sandbox/server.ts';
+import { completeCall } from '../src/store/complete-call.ts';
+import { migrate } from '../src/store/migrate.ts';
+import { checkDatabase, createPool, type Pool, toStoreError } from '../src/store/pool.ts';
+import { saveCall } from '../src/store/save-call.ts';
+import { saveSentence } from '../src/store/save-sentence.ts';
+import { callOfFile } from '../src/transcribe/call-of-file.ts';
+import { readTranscribeCommandLine, type TranscribeCommandOptions } from '../src/transcribe/command-line.ts';
+import { findFiles } from '../src/transcribe/find-files.ts';
+import { writeTranscript } from '../src/transcribe/formats.ts';
+import { transcribeFile, type TranscribeOptions } from '../src/transcribe/transcribe-file.ts';
+import type { FileTranscript } from '../src/transcribe/transcript.ts';
+import { CloseStack } from './close-stack.ts';
+import { runRoot } from './main.ts';
+
+const print = (text: string): void => void process.stdout.write(text);
+/** Standard output is for transcripts. */
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+interface Job {
+  readonly options: TranscribeCommandOptions;
+  readonly config: Config;
+  readonly service: TranscribeOptions['service'];
+  readonly pool: Pool | undefined;
+  readonly signal: AbortSignal;
+  /** Names in the output directory that were given to files of this run. */
+  readonly taken: Set<string>;
+}
+
+async function run(paths: readonly string[], options: TranscribeCommandOptions): Promise<boolean> {
+  const config = loadConfig(process.env);
+  const logger = createLogger({
+    level: process.env['LOG_LEVEL'] ?? 'error',
+    format: process.stderr.isTTY ? 'pretty' : 'json',
+  });
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      say('stopping …');
+      stopping.abort(new Error(`stopped by ${name}`));
+    });
+  }
+  const closers = new CloseStack();
+  try {
+    const service = await openService(config, logger, closers);
+    const pool = options.store ? await openStore(config, logger, closers) : undefined;
+    if (options.output !== undefined) await mkdir(options.output, { recursive: true });
+    const job: Job = { options, config, service, pool, signal: stopping.signal, taken: new Set() };
+    let failed = 0;
+    const files = await findFiles(paths);
+    for (const file of files) {
+      if (stopping.signal.aborted) break;
+      try {
+        if (file.kind === 'fault') throw file.error;
+        await transcribe(file.path, job);
+      } catch (thrown) {
+        failed += 1;
+        const { message } = toError(thrown);
+        say(message.startsWith(file.path) ? message : `${file.path}: ${message}`);
+      }
+    }
+    if (files.length > 1) say(`${files.length - failed} of ${files.length} files done`);
+    return failed === 0 && !stopping.signal.aborted;
+  } finally {
+    await closers.close();
+  }
+}
+
+async function transcribe(
+  path: string,
+  { options, config, service, pool, signal, taken }: Job,
+): Promise<void> {
+  const startedAt = new Date();
+  const { vocabularyId } = config.asr;
+  const transcript = await withProgress(path, (onProgress) =>
+    transcribeFile(path, {
+      service,
+      model: options.model,
+      vocabularyId,
+      rawRateHz: options.rate,
+      speed: options.speed,
+      signal,
+      onProgress,
+    }),
+  );
+  const text = writeTranscript(transcript, options.format);
+  if (options.output !== undefined) {
+    const target = join(options.output, freeName(basename(path), options.format, taken));
+    await writeFile(target, text);
+    say(`${path}: ${target}`);
+  } else if (pool === undefined) print(text);
+  if (pool !== undefined) say(`${path}: call ${await store(pool, transcript, startedAt, vocabularyId)}`);
+}
+
+/** Two recordings of the same name in different directories must not overwrite each other. */
+function freeName(name: string, ending: string, taken: Set<string>): string {
+  let free = `${name}.${ending}`;
+  for (let no = 2; taken.has(free); no += 1) free = `${name}-${no}.${ending}`;
+  taken.add(free);
+  return free;
+}
+
+/** A bar on a terminal; elsewhere a line at each tenth. */
+async function withProgress<T>(
+  path: string,
+  work: (onProgress: (share: number, sentences: number) => void) => Promise<T>,
+): Promise<T> {
+  const name = basename(path);
+  if (process.stderr.isTTY) {
+    const bar = new SingleBar({
+      format: `${name} {bar} {percentage}% {sentences} sentences`,
+      stream: process.stderr,
+      clearOnComplete: true,
+    });
+    bar.start(100, 0, { sentences: 0 });
+    try {
+      return await work((share, sentences) => {
+        bar.update(Math.floor(share * 100), { sentences });
+      });
+    } finally {
+      bar.stop();
+    }
+  }
+  let told = 0;
+  return work((share, sentences) => {
+    const tenths = Math.floor(share * 10);
+    if (tenths === told) return;
+    told = tenths;
+    say(`${name}: ${tenths * 10}%, ${sentences} sentences`);
+  });
+}
+
+async function openService(
+  config: Config,
+  logger: Logger,
+  closers: CloseStack,
+): Promise<TranscribeOptions['service']> {
+  const { wsUrl, apiKey, workspace } = config.dashscope;
+  if (wsUrl !== undefined) return { url: wsUrl, apiKey: apiKey ?? 'no-key-configured', workspace };
+  const sandbox = await startSandbox({ host: '127.0.0.1', port: 0, recogniser: captionsRecogniser, logger });
+  closers.add(() => sandbox.close());
+  say(`No DASHSCOPE_API_KEY: the sandbox stands in for DashScope (${captionsRecogniser.description}).`);
+  return { url: sandbox.url, apiKey: 'sandbox' };
+}
+
+async function openStore(config: Config, logger: Logger, closers: CloseStack): Promise<Pool> {
+  let { databaseUrl } = config;
+  if (databaseUrl === undefined) {
+    say('No DATABASE_URL: starting the embedded Postgres.');
+    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, logger });
+    closers.add(() => postgres.close());
+    databaseUrl = postgres.url;
+  }
+  const pool = createPool({ databaseUrl, logger });
+  closers.add(() => pool.end());
+  await checkDatabase(pool);
+  await migrate(databaseUrl, logger);
+  return pool;
+}
+
+/** @returns the call's id */
+async function store(
+  pool: Pool,
+  transcript: FileTranscript,
+  startedAt: Date,
+  vocabularyId: string | undefined,
+): Promise<string> {
+  const { call, sentences } = callOfFile(transcript, {
+    callId: newCallId(),
+    legIds: transcript.legs.map(() => newLegId()),
+    startedAt,
+    endedAt: new Date(),
+    vocabularyId,
+  });
+  try {
+    await saveCall(pool, call);
+    for (const sentence of sentences) await saveSentence(pool, sentence);
+    await completeCall(pool, call.id);
+  } catch (thrown) {
+    throw toStoreError(thrown);
+  }
+  return call.id;
+}
+
+await runRoot(async () => {
+  const line = readTranscribeCommandLine(process.argv.slice(2));
+  if (line.kind === 'help') print(line.text);
+  else process.exitCode = (await run(line.paths, line.options)) ? 0 : 1;
+});
