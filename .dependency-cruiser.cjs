@@ -62,7 +62,7 @@ const PURE = [
   'audio/(g711|chunker|leg-audio)',
   'transcript/.+',
   'caption/.+',
-  'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames)',
+  'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames|audio-rates|audio-header|audio-check|models|parameters|result-queue|recognition-result)',
   'queue/jobs',
   'demo/compare',
 ];

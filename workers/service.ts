@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createDashscopeOpener } from '../src/asr/dashscope-session.ts';
 import { systemClock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
+import { ConnectionPool } from '../src/dashscope/connection-pool.ts';
 import { type Edge, startEdge } from '../src/edge/edge.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { startHttpServer } from '../src/http/server.ts';
@@ -144,13 +145,19 @@ class Starter {
   async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
     const { config, logger } = this.#options;
     const recogniser = await this.#recogniser();
+    const asrPool = this.#openAsrPool(recogniser);
     const edge = await this.#sipServer();
     const publisher = await this.#openPublisher(backend);
     this.#step('starting the intake');
     const intake = await startIntakeRole({
       config,
       sipServer: edge,
-      openAsr: createDashscopeOpener({ ...recogniser, workspace: config.dashscope.workspace, logger }),
+      openAsr: createDashscopeOpener({
+        ...recogniser,
+        workspace: config.dashscope.workspace,
+        pool: asrPool,
+        logger,
+      }),
       publisher,
       canPublish: () => publisher.state === 'ready',
       live: this.#live,
@@ -183,6 +190,25 @@ class Starter {
       'sandbox in place of DashScope: no real recognition',
     );
     return { kind: 'sandbox', url: sandbox.url, apiKey: sandboxKey };
+  }
+
+  /** One for all legs: it keeps within the account's starts a second and uses sockets again. */
+  #openAsrPool(recogniser: { readonly url: string; readonly apiKey: string }): ConnectionPool {
+    const pool = new ConnectionPool({ ...recogniser, workspace: this.#options.config.dashscope.workspace });
+    this.#closers.add(() => pool.close());
+    observe(
+      this.#metrics,
+      'callscribe_asr_starts_waiting',
+      'recognition tasks that wait for their turn',
+      () => pool.counters.waiting,
+    );
+    observe(
+      this.#metrics,
+      'callscribe_asr_connections',
+      'recognition connections in use',
+      () => pool.counters.inUse,
+    );
+    return pool;
   }
 
   async #sipServer(): Promise<{
