@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { RECOGNITION_MODELS } from './models.ts';
-import { type RestCallOptions, mayHaveBeenDone, RestClient, type RestClientOptions } from './rest-client.ts';
+import { type CallOptions, mayHaveBeenDone, RestClient, type RestClientOptions } from './rest-client.ts';
 import { DashScopeRequestRefused } from './rest-errors.ts';
 import { broken, countCharacters, countParts, type HotWordFault, refuseFaults } from './vocabulary-rules.ts';
 
@@ -18,7 +18,7 @@ export interface PhraseList {
   readonly createTime: string | undefined;
 }
 
-export interface PhrasePage extends RestCallOptions {
+export interface PhrasePage extends CallOptions {
   /** From 1, which is the default. */
   readonly pageNo?: number | undefined;
   /** Up to 100. Default: 10. */
@@ -75,7 +75,7 @@ export class PhraseManager {
    *
    * @throws {HotWordsInvalid} nothing was sent
    */
-  create(model: string, phrases: PhraseWeights, options: RestCallOptions = {}): Promise<PhraseList> {
+  create(model: string, phrases: PhraseWeights, options: CallOptions = {}): Promise<PhraseList> {
     return this.#compile(model, phrases, undefined, options);
   }
 
@@ -84,13 +84,13 @@ export class PhraseManager {
     phraseId: string,
     model: string,
     phrases: PhraseWeights,
-    options: RestCallOptions = {},
+    options: CallOptions = {},
   ): Promise<PhraseList> {
     return this.#compile(model, phrases, phraseId, options);
   }
 
   /** @throws {DashScopeRequestRefused} there is no such list */
-  async query(phraseId: string, { signal }: RestCallOptions = {}): Promise<PhraseList> {
+  async query(phraseId: string, { signal }: CallOptions = {}): Promise<PhraseList> {
     const path = `/fine-tunes/outputs/${encodeURIComponent(phraseId)}`;
     const { value } = await this.#rest.request({ method: 'GET', path, answer: one, repeat: 'safe', signal });
     return value.output;
@@ -115,7 +115,7 @@ export class PhraseManager {
   }
 
   /** @throws {DashScopeRequestRefused} there is no such list */
-  async delete(phraseId: string, { signal }: RestCallOptions = {}): Promise<void> {
+  async delete(phraseId: string, { signal }: CallOptions = {}): Promise<void> {
     const path = `/fine-tunes/outputs/${encodeURIComponent(phraseId)}`;
     const request = { method: 'DELETE', path, answer: acknowledged, repeat: 'once', signal } as const;
     try {
@@ -136,7 +136,7 @@ export class PhraseManager {
     model: string,
     phrases: PhraseWeights,
     phraseId: string | undefined,
-    { signal }: RestCallOptions,
+    { signal }: CallOptions,
   ): Promise<PhraseList> {
     refuseFaults([...checkPhraseModel(model), ...checkPhrases(phrases)]);
     const { value } = await this.#rest.request({

@@ -29,12 +29,12 @@ export interface RestClientOptions {
   readonly random?: (() => number) | undefined;
 }
 
-export interface RestCallOptions {
+export interface CallOptions {
   /** Ends the call with `ASR_ABORTED`, whatever it waits for. */
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface RestRequest<T> extends RestCallOptions {
+export interface RestRequest<T> extends CallOptions {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Below the base address, parts encoded. */
   readonly path: string;

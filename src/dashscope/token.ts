@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { DashScopeUsageError } from './errors.ts';
-import { type RestCallOptions, RestClient, type RestClientOptions } from './rest-client.ts';
+import { type CallOptions, RestClient, type RestClientOptions } from './rest-client.ts';
 
 /** What may be given away in place of a key: it ends by itself, has the key's rights and cannot be revoked. */
 export interface TemporaryToken {
@@ -14,7 +14,7 @@ export interface TemporaryToken {
   readonly lifetimeMs: number;
 }
 
-export interface TokenOptions extends RestClientOptions, RestCallOptions {
+export interface TokenOptions extends RestClientOptions, CallOptions {
   /** 1 to 1800. Default: 60, as the service's. */
   readonly expireInSeconds?: number | undefined;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { type RestCallOptions, mayHaveBeenDone, RestClient, type RestClientOptions } from './rest-client.ts';
+import { type CallOptions, mayHaveBeenDone, RestClient, type RestClientOptions } from './rest-client.ts';
 import { DashScopeRequestRefused } from './rest-errors.ts';
 import {
   broken,
@@ -33,7 +33,7 @@ export interface Vocabulary extends VocabularySummary {
   readonly vocabulary: readonly VocabularyEntry[];
 }
 
-export interface VocabularyPage extends RestCallOptions {
+export interface VocabularyPage extends CallOptions {
   /** Only lists of this prefix. */
   readonly prefix?: string | undefined;
   /** From 0, which is the default. */
@@ -112,7 +112,7 @@ export class VocabularyService {
    * @throws {HotWordsInvalid} nothing was sent
    * @throws {DashScopeRequestRefused} such as `Throttling.AllocationQuota`, where the account has its 10 lists
    */
-  create(wanted: NewVocabulary, options: RestCallOptions = {}): Promise<string> {
+  create(wanted: NewVocabulary, options: CallOptions = {}): Promise<string> {
     const made = this.#creating.then(() => this.#create(wanted, options));
     this.#creating = made.catch(() => undefined);
     return made;
@@ -147,7 +147,7 @@ export class VocabularyService {
   }
 
   /** @throws {DashScopeRequestRefused} `BadRequest.ResourceNotExist` */
-  async query(vocabularyId: string, { signal }: RestCallOptions = {}): Promise<Vocabulary> {
+  async query(vocabularyId: string, { signal }: CallOptions = {}): Promise<Vocabulary> {
     const input = { action: 'query_vocabulary', vocabulary_id: vocabularyId };
     const { output } = await this.#call(input, queried, 'safe', signal);
     return {
@@ -164,7 +164,7 @@ export class VocabularyService {
   async update(
     vocabularyId: string,
     vocabulary: readonly VocabularyEntry[],
-    { signal }: RestCallOptions = {},
+    { signal }: CallOptions = {},
   ): Promise<void> {
     refuseFaults(checkEntries(vocabulary));
     const input = {
@@ -176,7 +176,7 @@ export class VocabularyService {
   }
 
   /** @throws {DashScopeRequestRefused} `BadRequest.ResourceNotExist` */
-  async delete(vocabularyId: string, { signal }: RestCallOptions = {}): Promise<void> {
+  async delete(vocabularyId: string, { signal }: CallOptions = {}): Promise<void> {
     const input = { action: 'delete_vocabulary', vocabulary_id: vocabularyId };
     // Not `safe`: after a lost answer, the second time would say that there is no such list.
     try {
@@ -192,7 +192,7 @@ export class VocabularyService {
     }
   }
 
-  async #create(wanted: NewVocabulary, { signal }: RestCallOptions): Promise<string> {
+  async #create(wanted: NewVocabulary, { signal }: CallOptions): Promise<string> {
     const { targetModel, prefix, vocabulary } = wanted;
     refuseFaults([...checkTargetModel(targetModel), ...checkPrefix(prefix), ...checkEntries(vocabulary)]);
     const before = new Set<string>();
