@@ -7,10 +7,12 @@ import process from 'node:process';
 import { CallscribeError, toError } from '../src/errors.ts';
 import { createLogger } from '../src/log.ts';
 import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
+import { FAULT_MOMENTS, FAULT_USAGE } from '../src/sandbox/fault-text.ts';
 import { startSandbox } from '../src/sandbox/server.ts';
 
 const HOST = '127.0.0.1';
 const PORT_DEFAULT = 8765;
+const USAGE_COLUMN = 52;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -37,7 +39,20 @@ try {
   print('This is a sandbox, not DashScope: it stands in for the service on this machine.');
   print(`Recogniser: ${sandbox.recogniser.description}.`);
   print(`DASHSCOPE_WS_URL=${sandbox.url}`);
-  print('Any API key is let in. Ctrl+C ends it.');
+  print(`DASHSCOPE_HTTP_URL=${sandbox.httpUrl}`);
+  print('For the vendor’s Python SDK:');
+  print(`  DASHSCOPE_WEBSOCKET_BASE_URL=${sandbox.url} DASHSCOPE_HTTP_BASE_URL=${sandbox.httpUrl}`);
+  print('');
+  print('Faults, on one socket: add ?fault=FAULT to the address, &fault=FAULT for more, &seed=N for chance.');
+  print(
+    'On all, for so many times: POST {"fault":"FAULT","times":2,"seed":1}; GET and DELETE show and end them:',
+  );
+  print(`  ${sandbox.faultsUrl}`);
+  for (const [usage, effect] of FAULT_USAGE) print(`  ${usage.padEnd(USAGE_COLUMN)} ${effect}`);
+  print(`MOMENT is one of ${FAULT_MOMENTS}.`);
+  print('?protocol=strict fails tasks that the service, as far as is known, lets pass. See docs/sandbox.md.');
+  print('');
+  print('Any API key is let in, and temporary tokens until they end. Ctrl+C ends it.');
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sandbox.close());
 } catch (thrown) {
   const error = toError(thrown);

@@ -219,18 +219,18 @@ const RETRY_TABLE: readonly (readonly [code: string, retry: 'no' | 'backoff' | '
 const FAIL_MOMENTS = { starting: 'at=run-task', streaming: 'frame=5', finishing: 'at=finish' } as const;
 
 /** Faults that a client lives through: everything comes, and in the order of callbacks of a normal end. */
-const SURVIVED: readonly (readonly [fault: string, finals?: 'in any order'])[] = [
-  ['stall-upgrade:for=20'],
-  ['stall-start:for=20'],
-  ['stop-reading:for=20,frame=5'],
-  ['late:for=20'],
-  ['shuffle:window=3', 'in any order'],
-  ['missing:share=1'],
-  ['missing:share=0.5'],
-  ['bare'],
-  ['end-null'],
-  ['noise'],
-  ['empty-finished'],
+const SURVIVED: readonly { readonly fault: string; readonly finals?: 'in any order' }[] = [
+  { fault: 'stall-upgrade:for=20' },
+  { fault: 'stall-start:for=20' },
+  { fault: 'stop-reading:for=20,frame=5' },
+  { fault: 'late:for=20' },
+  { fault: 'shuffle:window=3', finals: 'in any order' },
+  { fault: 'missing:share=1' },
+  { fault: 'missing:share=0.5' },
+  { fault: 'bare' },
+  { fault: 'end-null' },
+  { fault: 'noise' },
+  { fault: 'empty-finished' },
 ];
 
 describe('a fault ends in its typed error, and leaves nothing behind', () => {
@@ -263,7 +263,7 @@ describe.each(Object.entries(FAIL_MOMENTS))('task-failed while %s', (moment, at)
 });
 
 describe('a fault that a client lives through', () => {
-  it.each(SURVIVED)('%s', async (fault, order) => {
+  it.each(SURVIVED)('$fault', async ({ fault, finals: order }) => {
     expect(sandbox.desk.order({ fault })).toMatchObject({ kind: 'ordered' });
     const { told, finals } = await recognise('speech', { limits: { ...LIMITS, stopTimeoutMs: 5_000 } });
     expect(told).toEqual(['open', 'events', 'complete', 'close']);
@@ -323,7 +323,7 @@ describe('a fault that a client lives through', () => {
 it('has a row for every fault of the sandbox; those of REST are in the tests of the REST client', () => {
   const rows = [
     ...ENDS_IN_ERROR.map(([, fault]) => fault),
-    ...SURVIVED.map(([fault]) => fault),
+    ...SURVIVED.map(({ fault }) => fault),
     'fail',
     'double-finals',
   ];

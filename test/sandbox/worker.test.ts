@@ -48,6 +48,11 @@ describe('npm run sandbox', () => {
       const url = await untilOut(started, /DASHSCOPE_WS_URL=(ws:\S+)\n/);
       expect(started.out()).toMatch(/This is a sandbox, not DashScope/);
       expect(started.out()).toMatch(/Recogniser: captions: no speech recognition/);
+      await untilOut(started, /(Ctrl\+C ends it)/);
+      const faultsUrl = /^ {2}(http:\S+\/sandbox\/faults)$/m.exec(started.out())?.[1] ?? '';
+      expect((await fetch(faultsUrl)).status).toBe(200);
+      expect(started.out()).toMatch(/DASHSCOPE_HTTP_URL=http:\S+\/api\/v1\n/);
+      expect(started.out()).toMatch(/^ {2}drop\[.*without a close frame unless told/m);
       const socket = new WebSocket(url, { headers: { Authorization: 'Bearer any' } });
       await once(socket, 'open');
       const lost = once(socket, 'close');
