@@ -173,6 +173,7 @@ class Starter {
   async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: string }> {
     const { config, logger } = this.#options;
     const { apiKey, wsUrl } = config.dashscope;
+    const { model, vocabularyId } = config.asr;
     if (wsUrl !== undefined) return { kind: 'dashscope', url: wsUrl, apiKey: apiKey ?? 'no-key-configured' };
     this.#step('starting the sandbox in place of DashScope (it recognises no speech, it reads captions)');
     const sandboxKey = randomUUID();
@@ -181,6 +182,8 @@ class Starter {
       port: 0,
       apiKeys: [sandboxKey],
       recogniser: captionsRecogniser,
+      // The configured hot words exist, whatever they are: their list is not here.
+      vocabularies: vocabularyId === undefined ? {} : { [vocabularyId]: model },
       rateLimit: SANDBOX_RATE_LIMIT,
       logger,
     });
