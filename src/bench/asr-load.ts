@@ -184,7 +184,7 @@ async function stream(
 /** The task as production runs it, behind a connection that notes when each frame comes out of it. */
 function openClientSession(url: string, clock: Clock, figures: Figures): Promise<LoadSession> {
   const waiting: { readonly pushedMs: number; readonly dueMs: number }[] = [];
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const task = RecognitionTask.start({
       model: MODEL,
       parameters: PARAMETERS,
@@ -209,7 +209,10 @@ function openClientSession(url: string, clock: Clock, figures: Figures): Promise
           figures.result();
         },
         onEnd: (error) => {
-          if (error !== undefined) figures.failures += 1;
+          if (error === undefined) return;
+          figures.failures += 1;
+          // Before the start nobody else would hear of it; after it, this changes nothing.
+          reject(error);
         },
       },
     });
