@@ -240,8 +240,11 @@ async function openBareSession(url: string, clock: Clock, figures: Figures): Pro
   socket.send(encodeRunTask({ taskId, model: MODEL, parameters: PARAMETERS }));
   await once(socket, 'message');
   let finishing = false;
-  socket.on('message', () => {
+  let onFinished: (() => void) | undefined;
+  socket.on('message', (data: Buffer) => {
     figures.result();
+    // One listener for all messages: the last result and task-finished may come in one turn.
+    if (finishing && data.includes('task-finished')) onFinished?.();
   });
   socket.on('close', () => {
     if (!finishing) figures.failures += 1;
@@ -255,10 +258,9 @@ async function openBareSession(url: string, clock: Clock, figures: Figures): Pro
     },
     finish: async () => {
       finishing = true;
+      const finished = new Promise<void>((resolve) => (onFinished = resolve));
       socket.send(encodeFinishTask(taskId), ignoreSendError);
-      for (let text = ''; !text.includes('task-finished');) {
-        text = String(((await once(socket, 'message')) as [Buffer])[0]);
-      }
+      await finished;
       socket.close(1000);
       await once(socket, 'close');
     },
