@@ -1,4 +1,4 @@
-import { seededRandom } from '../sample/seeded-random.ts';
+import { seededRandom } from '../seeded-random.ts';
 import { type Impairments, type PacketPlan, planPackets, REORDER_MAX_PACKETS } from './impairment-plan.ts';
 import type { LegSource } from './leg-source.ts';
 import { packetCount, type RtpStart } from './rtp-packets.ts';

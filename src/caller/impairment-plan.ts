@@ -1,4 +1,4 @@
-import { seededRandom } from '../sample/seeded-random.ts';
+import { seededRandom } from '../seeded-random.ts';
 
 /** Which of a leg's packets are lost, come late or come twice. Rates from 0 to 1, of all packets. */
 export interface Impairments {

@@ -11,10 +11,10 @@ import { writeFileSync } from 'node:fs';
 
 import { encodeG711 } from '../audio/g711.ts';
 import { embedCaption } from '../caption/embed.ts';
+import { seededRandom } from '../seeded-random.ts';
 import { DIALOGUE, type DialogueLine, type SampleParty, TAIL_MS } from './dialogue.ts';
 import { encodeG711Wav } from './g711-wav.ts';
 import { type SampleLeg, samplePaths, type SampleScript, type ScriptSentence } from './sample.ts';
-import { seededRandom } from './seeded-random.ts';
 import { shareWordTimes } from './word-times.ts';
 
 const SAMPLES_PER_MS = 8;

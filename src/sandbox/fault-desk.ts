@@ -1,6 +1,6 @@
+import { type SeededRandom, seededRandom } from '../seeded-random.ts';
 import { type FaultEffect, type FaultText, type FaultTextResult, parseFaultText } from './fault-text.ts';
 import { type ConnectionFault, mergeTaskFaults, type RequestFault, type TaskFaults } from './faults.ts';
-import { type SeededRandom, seededRandom } from './seeded-random.ts';
 
 export interface FaultOrder {
   /** Such as `drop:result=2`. */

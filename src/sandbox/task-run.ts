@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.ts';
+import { seededRandom } from '../seeded-random.ts';
 import { type AudioDecoder, openDecoder } from './audio-decoder.ts';
 import type { TaskRequest } from './client-frames.ts';
 import type { FailureFault, TaskFaults } from './faults.ts';
 import type { FfmpegPool } from './ffmpeg-decoder.ts';
 import type { Recognition, RecognitionEvent, SandboxRecogniser } from './recogniser.ts';
 import { type OutgoingResult, ResultOutbox } from './result-outbox.ts';
-import { seededRandom } from './seeded-random.ts';
 import { encodeHeartbeat, encodeResult, encodeUnknownEvent } from './server-frames.ts';
 import type { SandboxTimers } from './task-socket.ts';
 
