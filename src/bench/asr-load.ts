@@ -52,6 +52,8 @@ const WARM_UP_SESSIONS = 20;
 /** What the compiler of the machine needs to settle; both senders get it. */
 const STEADY_AFTER_S = 3;
 const OPENING_AT_ONCE = 50;
+/** 1.6 s of audio. */
+const FRAMES_INSIDE_MAX = 16;
 const MODEL = 'paraformer-realtime-8k-v2';
 const API_KEY = 'bench';
 const PARAMETERS: RecognitionParameters & { readonly format: 'pcm' } = {
@@ -85,10 +87,11 @@ class Figures {
     this.lateMs = new Float64Array(framesMax);
   }
 
-  sent(frame: { readonly dueMs: number; readonly pushedMs: number; readonly sentMs: number }): void {
+  /** Numbers and no object: it runs for each frame, and would be measured with it. */
+  sent(dueMs: number, pushedMs: number, sentMs: number): void {
     if (!this.measuring || this.frames === this.insideMs.length) return;
-    this.insideMs[this.frames] = frame.sentMs - frame.pushedMs;
-    this.lateMs[this.frames] = frame.sentMs - frame.dueMs;
+    this.insideMs[this.frames] = sentMs - pushedMs;
+    this.lateMs[this.frames] = sentMs - dueMs;
     this.frames += 1;
   }
 
@@ -98,6 +101,41 @@ class Figures {
 
   result(): void {
     if (this.measuring) this.results += 1;
+  }
+}
+
+/**
+ * The frames of one session between push and hand-over, which come out in the order in which they went in. Both
+ * senders keep it, in numbers and without an object for each frame: it would be measured with them.
+ */
+class FramesInside {
+  readonly #figures: Figures;
+  readonly #clock: Clock;
+  readonly #dueMs = new Float64Array(FRAMES_INSIDE_MAX);
+  readonly #pushedMs = new Float64Array(FRAMES_INSIDE_MAX);
+  #pushed = 0;
+  #sent = 0;
+
+  constructor(figures: Figures, clock: Clock) {
+    this.#figures = figures;
+    this.#clock = clock;
+  }
+
+  push(dueMs: number): void {
+    if (this.#pushed - this.#sent === FRAMES_INSIDE_MAX)
+      throw new RangeError('frames are stuck in the sender');
+    const at = this.#pushed % FRAMES_INSIDE_MAX;
+    this.#dueMs[at] = dueMs;
+    this.#pushedMs[at] = this.#clock.monotonicMs();
+    this.#pushed += 1;
+  }
+
+  /** @param bufferedBytes what the socket holds back by now */
+  sent(bufferedBytes: number): void {
+    const at = this.#sent % FRAMES_INSIDE_MAX;
+    this.#sent += 1;
+    this.#figures.sent(this.#dueMs[at]!, this.#pushedMs[at]!, this.#clock.monotonicMs());
+    this.#figures.buffered(bufferedBytes);
   }
 }
 
@@ -183,7 +221,7 @@ async function stream(
 
 /** The task as production runs it, behind a connection that notes when each frame comes out of it. */
 function openClientSession(url: string, clock: Clock, figures: Figures): Promise<LoadSession> {
-  const waiting: { readonly pushedMs: number; readonly dueMs: number }[] = [];
+  const inside = new FramesInside(figures, clock);
   return new Promise((resolve, reject) => {
     const task = RecognitionTask.start({
       model: MODEL,
@@ -191,15 +229,13 @@ function openClientSession(url: string, clock: Clock, figures: Figures): Promise
       limits: TASK_LIMITS,
       connect: (listener) =>
         watched(connect({ url, apiKey: API_KEY }, listener), (connection) => {
-          const frame = waiting.shift();
-          if (frame !== undefined) figures.sent({ ...frame, sentMs: clock.monotonicMs() });
-          figures.buffered(connection.bufferedBytes);
+          inside.sent(connection.bufferedBytes);
         }),
       listener: {
         onStarted: () => {
           resolve({
             push: (frame, dueMs) => {
-              waiting.push({ pushedMs: clock.monotonicMs(), dueMs });
+              inside.push(dueMs);
               task.push(frame);
             },
             finish: () => task.finish(),
@@ -239,6 +275,7 @@ async function openBareSession(url: string, clock: Clock, figures: Figures): Pro
   const taskId = crypto.randomUUID().replaceAll('-', '');
   socket.send(encodeRunTask({ taskId, model: MODEL, parameters: PARAMETERS }));
   await once(socket, 'message');
+  const inside = new FramesInside(figures, clock);
   let finishing = false;
   let onFinished: (() => void) | undefined;
   socket.on('message', (data: Buffer) => {
@@ -251,10 +288,9 @@ async function openBareSession(url: string, clock: Clock, figures: Figures): Pro
   });
   return {
     push: (frame, dueMs) => {
-      const pushedMs = clock.monotonicMs();
+      inside.push(dueMs);
       socket.send(frame, ignoreSendError);
-      figures.sent({ pushedMs, dueMs, sentMs: clock.monotonicMs() });
-      figures.buffered(socket.bufferedAmount);
+      inside.sent(socket.bufferedAmount);
     },
     finish: async () => {
       finishing = true;

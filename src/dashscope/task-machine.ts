@@ -70,6 +70,7 @@ export interface TaskStep {
 }
 
 const stay = (state: TaskState, ...outputs: TaskOutput[]): TaskStep => ({ state, outputs });
+const ignored = (state: TaskState, why: IgnoredMessage): TaskStep => stay(state, { kind: 'ignored', why });
 const fail = (error: Error): TaskStep => ({ state: { kind: 'failed', error }, outputs: [] });
 
 /** @param taskId the task's own; a message of another is ignored */
@@ -117,22 +118,24 @@ function onFinish(state: LiveState, audioGiven: boolean): TaskStep {
 }
 
 function onMessage(state: LiveState, message: ServerMessage, taskId: string): TaskStep {
-  const ignored = (why: IgnoredMessage): TaskStep => stay(state, { kind: 'ignored', why });
-  if (message.kind === 'malformed') return ignored('malformed');
+  if (message.kind === 'malformed') return ignored(state, 'malformed');
   // An empty id stands where the service could not read ours.
   const named = message.taskId ?? '';
-  if (named !== '' && named !== taskId) return ignored('foreign');
+  if (named !== '' && named !== taskId) return ignored(state, 'foreign');
   switch (message.kind) {
     case 'unknown':
-      return ignored('unknown');
+      return ignored(state, 'unknown');
     case 'heartbeat':
-      return ignored('heartbeat');
+      return ignored(state, 'heartbeat');
     case 'task-started':
-      return state.kind === 'starting' ? started(state.finishAsked) : ignored('misplaced');
+      return state.kind === 'starting' ? started(state.finishAsked) : ignored(state, 'misplaced');
     case 'result-generated': {
-      if (state.kind !== 'streaming' && state.kind !== 'finishing') return ignored('misplaced');
+      if (state.kind !== 'streaming' && state.kind !== 'finishing') return ignored(state, 'misplaced');
       const heard = state.heard || message.result.text !== '';
-      return stay({ ...state, heard }, { kind: 'result', result: message.result });
+      return stay(heard === state.heard ? state : { ...state, heard }, {
+        kind: 'result',
+        result: message.result,
+      });
     }
     case 'task-finished':
       if (state.kind === 'finishing') return stay({ kind: 'finished' });

@@ -186,10 +186,9 @@ export class RecognitionTask {
       return false;
     }
     this.#bytesTaken += audio.length;
-    for (const frame of this.#frames.push(this.#mayKeep(audio))) {
-      if (this.#state.kind === 'streaming') this.#send(frame);
-      else this.#hold(frame);
-    }
+    // The usual case, ten times a second on each leg: a whole frame, and nothing before it.
+    if (this.#state.kind === 'streaming' && this.#frames.passes(audio.length)) this.#send(audio);
+    else this.#cut(audio);
     const backlogBytes = this.backlogBytes;
     if (backlogBytes > this.#backlogMaxBytes) this.#failBacklog();
     return backlogBytes < this.#highWaterBytes;
@@ -270,6 +269,15 @@ export class RecognitionTask {
     }
   }
 
+  #cut(audio: Buffer): void {
+    // Some of it waits, while the caller may already fill its buffer anew.
+    const kept = this.#options.pushedBuffers === 'reusable' ? Buffer.from(audio) : audio;
+    for (const frame of this.#frames.push(kept)) {
+      if (this.#state.kind === 'streaming') this.#send(frame);
+      else this.#hold(frame);
+    }
+  }
+
   #isOver(): boolean {
     return this.#state.kind === 'finished' || this.#state.kind === 'failed';
   }
@@ -288,13 +296,6 @@ export class RecognitionTask {
   #dropHeld(): void {
     this.#held = [];
     this.#heldBytes = 0;
-  }
-
-  /** A copy, where the caller may reuse the buffer and not all of it is sent at once. */
-  #mayKeep(audio: Buffer): Buffer {
-    if (this.#options.pushedBuffers !== 'reusable') return audio;
-    const sentAtOnce = this.#state.kind === 'streaming' && this.#frames.passes(audio.length);
-    return sentAtOnce ? audio : Buffer.from(audio);
   }
 
   #wakeWaiting(): void {
