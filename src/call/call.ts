@@ -5,7 +5,8 @@ import { type CallId, newCallId } from '../ids.ts';
 import { directionOf, readIdentifiers, type RequestContent, type RequestText } from '../sip/invite.ts';
 import { matchParties } from '../sip/parties.ts';
 import type { RecordingMetadata } from '../sip/rs-metadata.ts';
-import { isAcceptable, type LineAnswer, type SdpOffer, writeAnswer } from '../sip/sdp.ts';
+import { isAcceptable, type SdpOffer } from '../sip/sdp.ts';
+import { type LineAnswer, writeAnswer } from '../sip/sdp-answer.ts';
 import { Leg, type LegServices } from './leg.ts';
 import type { CallEvent, CallRecord, EndReason } from './record.ts';
 

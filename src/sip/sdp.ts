@@ -1,4 +1,4 @@
-import { parse, type SessionDescription, write } from 'sdp-transform';
+import { parse, type SessionDescription } from 'sdp-transform';
 
 import { CallscribeError, toError } from '../errors.ts';
 import type { G711Law } from '../rtp/payload-map.ts';
@@ -23,6 +23,10 @@ export interface OfferedLine {
   readonly comfortNoise: number | undefined;
   /** Where the peer sends from, by its c= line; undefined where it told none or a placeholder. */
   readonly address: string | undefined;
+  /** Whether its c= line is the placeholder 0.0.0.0 or ::, by which older equipment holds (RFC 3264 §8.4). */
+  readonly nullAddress: boolean;
+  /** i= of the line, by which some peers say who speaks on it. */
+  readonly information: string | undefined;
 }
 
 /** An offer with at least one m-line. */
@@ -30,24 +34,11 @@ export interface SdpOffer {
   readonly lines: readonly OfferedLine[];
 }
 
-/** Our side of one m-line: the port we receive on, or a refusal (port 0). */
-export type LineAnswer =
-  | { readonly kind: 'accept'; readonly rtpPort: number; readonly rtcpPort: number }
-  | { readonly kind: 'refuse' };
-
-/** What our answers say of us; one for the life of a dialog. */
-export interface AnswerSession {
-  /** o= session id, a number of up to 62 bits in decimal. */
-  readonly sessionId: string;
-  /** o= version; grows only when the answer changes (RFC 3264 §8). */
-  readonly version: number;
-  /** The address that media is to be sent to. */
-  readonly address: string;
-}
-
 /** Lines beyond this are answered with port 0; a recording has two, a conference a handful. */
 const AUDIO_LINES_MAX = 32;
 const SDP_CHARACTERS_MAX = 65_536;
+/** RFC 3550 §5.1: seven bits. */
+const PAYLOAD_TYPE_MAX = 127;
 const STATIC_LAWS: ReadonlyMap<number, G711Law> = new Map([
   [0, 'PCMU'],
   [8, 'PCMA'],
@@ -69,7 +60,7 @@ export function readOffer(sdp: string): SdpOffer {
   }
   let session: SessionDescription;
   try {
-    session = parse(sdp);
+    session = parse(withoutPortCounts(sdp));
   } catch (error) {
     throw new CallscribeError('SIP_MALFORMED', 'session description: cannot be read', {
       cause: toError(error),
@@ -88,6 +79,11 @@ export function readOffer(sdp: string): SdpOffer {
   return { lines: session.media.map((media) => readLine(session, media)) };
 }
 
+/** `m=audio 4000/1 RTP/AVP 0` (RFC 8866 §5.14): the count of ports is not for us, and the parser does not know it. */
+function withoutPortCounts(sdp: string): string {
+  return sdp.replace(/^(m=\S+ +\d+)\/\d+ /gm, '$1 ');
+}
+
 /** The parser leaves the fields out where an m-line does not match its grammar, whatever its types say. */
 function isReadable(media: Partial<SessionDescription['media'][number]>): boolean {
   return (
@@ -100,7 +96,8 @@ function readLine(session: SessionDescription, media: SessionDescription['media'
   const offered = formats
     .split(/\s+/)
     .filter((format) => /^\d{1,3}$/.test(format))
-    .map(Number);
+    .map(Number)
+    .filter((payloadType) => payloadType <= PAYLOAD_TYPE_MAX);
   const codecOf = new Map(
     media.rtp.filter(({ rate }) => rate === 8000).map(({ payload, codec }) => [payload, codec.toUpperCase()]),
   );
@@ -109,7 +106,9 @@ function readLine(session: SessionDescription, media: SessionDescription['media'
     codecOf.get(payloadType) ?? (named.has(payloadType) ? undefined : STATIC_LAWS.get(payloadType));
 
   const eventPayloadType = offered.find((payloadType) => nameOf(payloadType) === 'TELEPHONE-EVENT');
-  const address = media.connection?.ip ?? session.connection?.ip;
+  // A multicast address may carry a TTL: 224.2.1.1/127.
+  const address = (media.connection?.ip ?? session.connection?.ip)?.split('/', 1)[0];
+  const nullAddress = address === '0.0.0.0' || address === '::';
   return {
     media: media.type,
     port: media.port,
@@ -134,13 +133,15 @@ function readLine(session: SessionDescription, media: SessionDescription['media'
         nameOf(payloadType) === 'CN' ||
         (STATIC_COMFORT_NOISE.includes(payloadType) && !named.has(payloadType)),
     ),
-    address: address === undefined || address === '0.0.0.0' || address === '::' ? undefined : address,
+    address: nullAddress ? undefined : address,
+    nullAddress,
+    information: toText(media.description).trim() || undefined,
   };
 }
 
 /** A label is a token (RFC 4574 §4); the parser's types do not know it. */
 function readLabel(media: object): string | undefined {
-  return 'label' in media ? toText(media.label) || undefined : undefined;
+  return 'label' in media ? toText(media.label).trim() || undefined : undefined;
 }
 
 /** The parser hands over as a number whatever looks like one: labels, formats, configurations. */
@@ -161,81 +162,4 @@ export function isAcceptable(line: OfferedLine, index: number): boolean {
     (line.protocol === 'RTP/AVP' || line.protocol === 'RTP/AVPF') &&
     line.g711.length > 0
   );
-}
-
-/**
- * The direction that a receiver answers with. A recorder never sends, so whatever lets the peer send becomes
- * `recvonly` (RFC 7866 §7.1.1).
- */
-export function answerDirection(offered: Direction): Direction {
-  return offered === 'sendonly' || offered === 'sendrecv' ? 'recvonly' : 'inactive';
-}
-
-/**
- * Writes the answer: one m-line per offered one, same order; refused ones keep their words and get port 0
- * (RFC 3264 §6). Labels are echoed, some recording clients send no media without them.
- */
-export function writeAnswer(offer: SdpOffer, answers: readonly LineAnswer[], session: AnswerSession): string {
-  const ipVer = session.address.includes(':') ? 6 : 4;
-  return write({
-    version: 0,
-    origin: {
-      username: 'callscribe',
-      sessionId: session.sessionId,
-      sessionVersion: session.version,
-      netType: 'IN',
-      ipVer,
-      address: session.address,
-    },
-    name: 'callscribe',
-    connection: { version: ipVer, ip: session.address },
-    timing: { start: 0, stop: 0 },
-    media: offer.lines.map((line, index) => writeLine(line, answers[index] ?? { kind: 'refuse' }, session)),
-  } as unknown as SessionDescription);
-}
-
-function writeLine(line: OfferedLine, answer: LineAnswer, session: AnswerSession): object {
-  const chosen = line.g711[0];
-  const label = line.label === undefined ? {} : { label: line.label };
-  if (answer.kind === 'refuse' || chosen === undefined) {
-    return {
-      type: line.media,
-      port: 0,
-      protocol: line.protocol,
-      payloads: line.formats === '' ? '0' : line.formats,
-      rtp: [],
-      fmtp: [],
-      ...label,
-    };
-  }
-  const event = line.telephoneEvent;
-  const formats = [
-    chosen.payloadType,
-    ...(event === undefined ? [] : [event.payloadType]),
-    ...(line.comfortNoise === undefined ? [] : [line.comfortNoise]),
-  ];
-  return {
-    type: 'audio',
-    port: answer.rtpPort,
-    protocol: line.protocol,
-    payloads: formats.join(' '),
-    rtp: [
-      { payload: chosen.payloadType, codec: chosen.law, rate: 8000 },
-      ...(event === undefined ? [] : [{ payload: event.payloadType, codec: 'telephone-event', rate: 8000 }]),
-      ...(line.comfortNoise === undefined ? [] : [{ payload: line.comfortNoise, codec: 'CN', rate: 8000 }]),
-    ],
-    fmtp: event === undefined ? [] : [{ payload: event.payloadType, config: event.events }],
-    ...label,
-    direction: answerDirection(line.direction),
-    ...(line.rtcpMux
-      ? { rtcpMux: 'rtcp-mux' }
-      : {
-          rtcp: {
-            port: answer.rtcpPort,
-            netType: 'IN',
-            ipVer: session.address.includes(':') ? 6 : 4,
-            address: session.address,
-          },
-        }),
-  };
 }

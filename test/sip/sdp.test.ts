@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { CallscribeError } from '../../src/errors.ts';
-import { answerDirection, isAcceptable, readOffer, writeAnswer } from '../../src/sip/sdp.ts';
+import { isAcceptable, readOffer } from '../../src/sip/sdp.ts';
+import { answerDirection, writeAnswer } from '../../src/sip/sdp-answer.ts';
 
 const SESSION = { sessionId: '7', version: 1, address: '192.0.2.1' };
 

@@ -1,0 +1,95 @@
+import { type SessionDescription, write } from 'sdp-transform';
+
+import type { Direction, OfferedLine, SdpOffer } from './sdp.ts';
+
+/** Our side of one m-line: the port we receive on, or a refusal (port 0). */
+export type LineAnswer =
+  | { readonly kind: 'accept'; readonly rtpPort: number; readonly rtcpPort: number }
+  | { readonly kind: 'refuse' };
+
+/** What our answers say of us; one for the life of a dialog. */
+export interface AnswerSession {
+  /** o= session id, a number of up to 62 bits in decimal. */
+  readonly sessionId: string;
+  /** o= version; grows only when the answer changes (RFC 3264 §8). */
+  readonly version: number;
+  /** The address that media is to be sent to. */
+  readonly address: string;
+}
+
+/**
+ * The direction that a receiver answers with. A recorder never sends, so whatever lets the peer send becomes
+ * `recvonly` (RFC 7866 §7.1.1).
+ */
+export function answerDirection(offered: Direction): Direction {
+  return offered === 'sendonly' || offered === 'sendrecv' ? 'recvonly' : 'inactive';
+}
+
+/**
+ * Writes the answer: one m-line per offered one, same order; refused ones keep their words and get port 0
+ * (RFC 3264 §6). Labels are echoed, some recording clients send no media without them.
+ */
+export function writeAnswer(offer: SdpOffer, answers: readonly LineAnswer[], session: AnswerSession): string {
+  const ipVer = session.address.includes(':') ? 6 : 4;
+  return write({
+    version: 0,
+    origin: {
+      username: 'callscribe',
+      sessionId: session.sessionId,
+      sessionVersion: session.version,
+      netType: 'IN',
+      ipVer,
+      address: session.address,
+    },
+    name: 'callscribe',
+    connection: { version: ipVer, ip: session.address },
+    timing: { start: 0, stop: 0 },
+    media: offer.lines.map((line, index) => writeLine(line, answers[index] ?? { kind: 'refuse' }, session)),
+  } as unknown as SessionDescription);
+}
+
+function writeLine(line: OfferedLine, answer: LineAnswer, session: AnswerSession): object {
+  const chosen = line.g711[0];
+  const label = line.label === undefined ? {} : { label: line.label };
+  if (answer.kind === 'refuse' || chosen === undefined) {
+    return {
+      type: line.media,
+      port: 0,
+      protocol: line.protocol,
+      payloads: line.formats === '' ? '0' : line.formats,
+      rtp: [],
+      fmtp: [],
+      ...label,
+    };
+  }
+  const event = line.telephoneEvent;
+  const formats = [
+    chosen.payloadType,
+    ...(event === undefined ? [] : [event.payloadType]),
+    ...(line.comfortNoise === undefined ? [] : [line.comfortNoise]),
+  ];
+  return {
+    type: 'audio',
+    port: answer.rtpPort,
+    protocol: line.protocol,
+    payloads: formats.join(' '),
+    rtp: [
+      { payload: chosen.payloadType, codec: chosen.law, rate: 8000 },
+      ...(event === undefined ? [] : [{ payload: event.payloadType, codec: 'telephone-event', rate: 8000 }]),
+      ...(line.comfortNoise === undefined ? [] : [{ payload: line.comfortNoise, codec: 'CN', rate: 8000 }]),
+    ],
+    fmtp: event === undefined ? [] : [{ payload: event.payloadType, config: event.events }],
+    ...label,
+    direction: answerDirection(line.direction),
+    ...(line.rtcpMux
+      ? { rtcpMux: 'rtcp-mux' }
+      : {
+          rtcp: {
+            port: answer.rtcpPort,
+            netType: 'IN',
+            ipVer: session.address.includes(':') ? 6 : 4,
+            address: session.address,
+          },
+        }),
+  };
+}
