@@ -5,10 +5,11 @@ import { networkInterfaces } from 'node:os';
 import { type Clock, systemClock } from '../clock.ts';
 import { toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { openSipEndpoint } from '../sipstack/endpoint.ts';
+import { type EndpointLimits, openSipEndpoint } from '../sipstack/endpoint.ts';
 import { uriHost } from '../sipstack/fields.ts';
-import type { SipAddress, SipEndpoint } from '../sipstack/flow.ts';
+import type { Admission, SipAddress, SipEndpoint, TurnedAway } from '../sipstack/flow.ts';
 import { parseSipMessage, type SipMessage } from '../sipstack/message.ts';
+import { TlsCredentials, type TlsFiles } from '../sipstack/tls-credentials.ts';
 import { Transactions } from '../sipstack/transactions.ts';
 import type { AppClient, SipFromApp } from './app-client.ts';
 import { AppRequests } from './app-requests.ts';
@@ -24,8 +25,14 @@ import { encodeAnswer } from './wire-message.ts';
 export interface EdgeOptions {
   /** Where SIP is taken; port 0 takes a free one. A wildcard host serves its own address family only. */
   readonly listen: readonly SipAddress[];
-  /** Who may call. A refused peer gets 403 to whatever it asks, and the application never hears of it. Default: all. */
-  readonly allow?: (address: string) => 'allow' | 'refuse';
+  /** Who may call. Nothing is kept for anybody else, and the application never hears of it. Default: all may. */
+  readonly admit?: (address: string) => Admission;
+  /** Told of everything that is turned away before it is a request, other than by `admit`. */
+  readonly onTurnedAway?: (reason: TurnedAway | 'headers') => void;
+  readonly limits?: Partial<EndpointLimits>;
+  /** Needed where `listen` names a TLS address. */
+  readonly tls?: TlsFiles | undefined;
+  readonly onTlsUnusable?: () => void;
   readonly logger: Logger;
   readonly clock?: Clock;
 }
@@ -39,7 +46,7 @@ export interface EdgeCounters {
   readonly malformed: number;
   readonly retransmissionsAbsorbed: number;
   readonly strayResponses: number;
-  /** Requests answered 403 because of their address. */
+  /** Datagrams and connections that were not served because of their address. */
   readonly refused: number;
   /** Requests answered 503 because too many were in progress. */
   readonly overflowed: number;
@@ -66,18 +73,32 @@ export interface Edge extends AsyncDisposable {
 
 /**
  * Starts an in-process stand-in for drachtio-server. It speaks the wire protocol of drachtio-server 0.9.10 to
- * `drachtio-srf` over loopback TCP, and SIP over UDP and TCP, IPv4 and IPv6, to the network.
+ * `drachtio-srf` over loopback TCP, and SIP over UDP, TCP and TLS, IPv4 and IPv6, to the network.
  *
  *     network ══ SipEndpoint ─ Transactions ─ NetworkSide ──▶ AppServer ══ drachtio-srf
  *                     └─ NextHop ──┴── AppResponses, AppRequests ◀──┘
  *
- * @throws {CallscribeError} `ADDRESS_IN_USE`, naming the address and the way out
+ * @throws {CallscribeError} `ADDRESS_IN_USE`, naming the address and the way out; `SIP_TLS_CREDENTIALS`
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { logger, clock = systemClock } = options;
   const secret = randomBytes(24).toString('base64url');
   const calls = new Calls();
   const endpoints: SipEndpoint[] = [];
+  const tls =
+    options.tls === undefined
+      ? undefined
+      : await TlsCredentials.open({
+          files: options.tls,
+          logger,
+          ...(options.onTlsUnusable === undefined ? {} : { onUnusable: options.onTlsUnusable }),
+        });
+  let refused = 0;
+  const admit = (address: string): Admission => {
+    const admission = options.admit?.(address) ?? 'serve';
+    if (admission !== 'serve') refused += 1;
+    return admission;
+  };
 
   // Nobody knows the secret before this function returns, so the addresses may still be missing here.
   const server = await AppServer.open({
@@ -96,10 +117,13 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const network = new NetworkSide({
     calls,
     pick: (method) => server.pick(method),
-    allow: options.allow ?? (() => 'allow'),
     clock,
   });
-  const transactions = new Transactions({ user: network, logger });
+  const transactions = new Transactions({
+    user: network,
+    logger,
+    onTooManyHeaders: () => options.onTurnedAway?.('headers'),
+  });
   const nextHop = new NextHop(endpoints);
   const hangUp = new HangUp({ calls, transactions, nextHop, clock, logger });
   const sessionTimers = new SessionTimers({ transactions, nextHop, hangUp, logger });
@@ -107,9 +131,20 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const responses = new AppResponses({ calls, clock, hangUp, sessionTimers });
   try {
     for (const listen of options.listen) {
-      endpoints.push(await openSipEndpoint({ listen, onMessage: transactions.receive, logger }));
+      const endpoint = await openSipEndpoint({
+        listen,
+        onMessage: transactions.receive,
+        onUnwelcome: transactions.turnAway,
+        admit,
+        onTurnedAway: (reason) => options.onTurnedAway?.(reason),
+        tls,
+        logger,
+        limits: options.limits ?? {},
+      });
+      endpoints.push(endpoint);
     }
   } catch (thrown) {
+    tls?.close();
     await Promise.all([server, ...endpoints].map((open) => open.close()));
     throw toError(thrown);
   }
@@ -119,6 +154,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     await server.close();
     calls.clear();
     transactions.close();
+    tls?.close();
     await Promise.all(endpoints.map((endpoint) => endpoint.close()));
   };
   const closeOnce = (): Promise<void> => (closing ??= close());
@@ -127,7 +163,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     port: server.port,
     secret,
     sipAddresses: sipAddresses(),
-    counters: () => count({ calls, endpoints, network, server, transactions }),
+    counters: () => count({ calls, endpoints, refused, server, transactions }),
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   };
@@ -175,7 +211,7 @@ function reachableHost(host: string): string {
 function count(parts: {
   calls: Calls;
   endpoints: readonly SipEndpoint[];
-  network: NetworkSide;
+  refused: number;
   server: AppServer;
   transactions: Transactions;
 }): EdgeCounters {
@@ -190,7 +226,7 @@ function count(parts: {
     malformed: transactions.malformed + sum((socket) => socket.framesLost),
     retransmissionsAbsorbed: transactions.repeated,
     strayResponses: transactions.strayResponses,
-    refused: parts.network.refused,
+    refused: parts.refused,
     overflowed: transactions.overflowed + sum((socket) => socket.connectionsRefused),
     connections: sum((socket) => socket.connections),
     serverTransactions: transactions.serverTransactions,

@@ -18,7 +18,6 @@ export interface NetworkSideOptions {
   readonly calls: Calls;
   /** The next client, in turn, that asked for requests of that method. */
   readonly pick: (method: string) => AppClient | undefined;
-  readonly allow: (address: string) => 'allow' | 'refuse';
   readonly clock: Clock;
 }
 
@@ -45,32 +44,18 @@ const inDialogDeadlineMs = (method: string): number => (method === 'INVITE' ? 38
 export class NetworkSide implements TransactionUser {
   readonly #options: NetworkSideOptions;
   readonly #calls: Calls;
-  #refused = 0;
 
   constructor(options: NetworkSideOptions) {
     this.#options = options;
     this.#calls = options.calls;
   }
 
-  /** Requests answered 403 because of their address. */
-  get refused(): number {
-    return this.#refused;
-  }
-
   onRequest(transaction: ServerTransaction): void {
-    if (this.#refuses(transaction)) return;
     const tags = dialogTags(transaction.request);
     const dialog = tags.toTag === undefined ? undefined : this.#calls.find(tags);
     if (dialog !== undefined && dialog.state !== 'pending') this.#inDialog(transaction, dialog);
     else if (transaction.request.method === 'INVITE') this.#invite(transaction, tags);
     else this.#outsideDialog(transaction, tags);
-  }
-
-  #refuses(transaction: ServerTransaction): boolean {
-    if (this.#options.allow(transaction.flow.remote.host) === 'allow') return false;
-    this.#refused += 1;
-    answer(transaction, 403, 'Forbidden');
-    return true;
   }
 
   #invite(transaction: ServerTransaction, tags: DialogTags): void {
@@ -198,7 +183,6 @@ export class NetworkSide implements TransactionUser {
   }
 
   onCancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void {
-    if (this.#refuses(transaction)) return;
     // As sofia-sip and drachtio-server: 481 also where the INVITE was accepted (RFC 3261 §9.2 has 200 there).
     if (invite === undefined || invite.isAccepted) {
       answer(transaction, 481, 'Call/Transaction Does Not Exist');
