@@ -9,8 +9,6 @@ export type SrtpSuite = 'AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32';
 /** Octets of a master key with the master salt behind it: 128 and 112 bits. */
 export const MASTER_KEY_BYTES = 16;
 export const KEY_AND_SALT_BYTES = 30;
-/** RFC 3711 §3.1: the MKI stands between payload and tag; longer than this is no identifier that we take. */
-export const MKI_MAX_BYTES = 8;
 
 /** One master key, with the identifier that its packets carry where the description gave it one. */
 export interface SrtpKey {
