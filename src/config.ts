@@ -2,6 +2,8 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
 import { CallscribeError } from './errors.ts';
+import { DEFAULT_ROLE_RULES, type RoleRule } from './sip/role-rules.ts';
+import { parseRoleRules } from './sip/role-rules-text.ts';
 
 /** Where the embedded SIP edge listens. Port 0 takes any free port. */
 export interface SipListenAddress {
@@ -31,6 +33,10 @@ export interface Config {
     readonly listen: readonly SipListenAddress[];
     /** CIDR blocks whose peers are served. */
     readonly allow: readonly string[];
+    /** Headers by which INVITEs are joined to one call; lower case. */
+    readonly joinHeaders: readonly string[];
+    /** After so long without a packet and a request the peer of a call is asked whether it stands. */
+    readonly quietLimitMs: number;
   };
   readonly rtp: {
     readonly address: string | undefined;
@@ -41,6 +47,8 @@ export interface Config {
   readonly http: HostPort;
   readonly dataDir: string;
   readonly maxLegs: number;
+  /** How the agent is told from the customer, asked in this order. */
+  readonly roleRules: readonly RoleRule[];
   /** How long current calls may go on after SIGTERM before they are ended. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
@@ -179,12 +187,19 @@ const environment = z.object({
   SIP_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
     list(value, (part) => (isCidr(part) ? part : undefined)),
   ).default(PRIVATE_NETWORKS.split(',')),
+  SIP_JOIN_HEADERS: setting('a comma list of header names', (value) =>
+    list(value, (part) => (/^[\w.!%*+`'~-]{1,64}$/.test(part) ? part.toLowerCase() : undefined)),
+  ).default([]),
+  SIP_QUIET_SECONDS: integer(1, 86_400).default(1_800),
   HTTP_LISTEN: setting('ADDRESS:PORT, IPv6 in brackets', parseHostPort).default({
     host: '127.0.0.1',
     port: 8080,
   }),
   DATA_DIR: text.default('.data'),
   MAX_LEGS: integer(1, 100_000).default(1000),
+  ROLE_RULES: setting('a JSON list of role rules (docs/sources.md)', parseRoleRules).default(
+    DEFAULT_ROLE_RULES,
+  ),
   DRAIN_SECONDS: integer(0, 86_400).default(30),
   LOG_LEVEL: setting(LOG_LEVELS.join(', '), (value) => LOG_LEVELS.find((level) => level === value)).default(
     'info',
@@ -230,7 +245,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       value.DRACHTIO_HOST === undefined
         ? undefined
         : { host: value.DRACHTIO_HOST, port: value.DRACHTIO_PORT, secret: value.DRACHTIO_SECRET ?? '' },
-    sip: { listen: value.SIP_LISTEN, allow: value.SIP_ALLOW },
+    sip: {
+      listen: value.SIP_LISTEN,
+      allow: value.SIP_ALLOW,
+      joinHeaders: value.SIP_JOIN_HEADERS,
+      quietLimitMs: value.SIP_QUIET_SECONDS * 1_000,
+    },
     rtp: {
       address: value.RTP_ADDRESS,
       advertisedAddress: value.RTP_ADVERTISED_ADDRESS,
@@ -239,6 +259,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     http: value.HTTP_LISTEN,
     dataDir: value.DATA_DIR,
     maxLegs: value.MAX_LEGS,
+    roleRules: value.ROLE_RULES,
     drainTimeoutMs: value.DRAIN_SECONDS * 1000,
     logLevel: value.LOG_LEVEL,
   });

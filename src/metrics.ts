@@ -8,6 +8,8 @@ export interface Metrics {
   /** Requests from peers outside SIP_ALLOW, answered 403. */
   readonly refusedPeers: Counter;
   readonly edgeLost: Counter;
+  /** Peers of calls without a sign of life, by what they said when asked. */
+  readonly dialogProbes: Counter<'found'>;
   readonly jobs: Counter<'queue' | 'outcome'>;
 }
 
@@ -30,6 +32,12 @@ export function createMetrics(): Metrics {
     edgeLost: new Counter({
       name: 'callscribe_sip_edge_lost_total',
       help: 'times that the connection to the SIP edge was lost',
+      registers,
+    }),
+    dialogProbes: new Counter({
+      name: 'callscribe_sip_dialog_probes_total',
+      help: 'peers asked after a long silence whether the call stands, by answer (alive, gone)',
+      labelNames: ['found'],
       registers,
     }),
     jobs: new Counter({

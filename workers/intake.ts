@@ -46,6 +46,8 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     registry,
     model: config.asr.model,
     vocabularyId: config.asr.vocabularyId,
+    roleRules: config.roleRules,
+    joinHeaders: config.sip.joinHeaders,
     openReceiver: (options) => openLegReceiver({ ...options, ports, ticker, clock }),
     mediaAddressFor: async (peer) =>
       config.rtp.advertisedAddress ?? config.rtp.address ?? localAddressTowards(peer),
@@ -62,6 +64,10 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     onInviteAnswered: (status) => {
       metrics.invites.inc({ status: String(status) });
     },
+    onProbe: (found) => {
+      metrics.dialogProbes.inc({ found });
+    },
+    quietLimitMs: config.sip.quietLimitMs,
     onRefusedPeer: () => {
       metrics.refusedPeers.inc();
     },

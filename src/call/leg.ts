@@ -9,9 +9,9 @@ import type { LiveHub } from '../live/hub.ts';
 import type { Logger } from '../log.ts';
 import type { G711Law } from '../rtp/payload-map.ts';
 import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
-import type { Party } from '../sip/parties.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import { TranscriptAssembler } from '../transcript/assembler.ts';
+import { NO_PARTY, type Party } from './call-parties.ts';
 import type { Publisher } from './publisher.ts';
 import type { LegRecord } from './record.ts';
 
@@ -60,7 +60,7 @@ export class Leg {
     this.#push(pcm);
   });
   #receiver!: LegReceiver;
-  #party: Party = { role: 'unknown', name: undefined, uri: undefined };
+  #party: Party = NO_PARTY;
   #startedAt: Date | undefined;
   #endedAt: Date | undefined;
   #assembler: TranscriptAssembler | undefined;
@@ -117,6 +117,15 @@ export class Leg {
     return this.#receiver.rtcpPort;
   }
 
+  /** Whether its ports are given back. */
+  get isClosed(): boolean {
+    return this.#endedAt !== undefined;
+  }
+
+  get packetsReceived(): number {
+    return this.#receiver.counters().packetsReceived;
+  }
+
   /** A new offer for the same line: where the peer sends from elsewhere now, its packets are to be taken. */
   reoffered(line: OfferedLine): void {
     const { address, port } = this.#line;
@@ -142,6 +151,7 @@ export class Leg {
       role: this.#party.role,
       name: this.#party.name,
       uri: this.#party.uri,
+      roleEvidence: this.#party.evidence,
       codec: this.#law,
       model: this.#options.model,
       vocabularyId: this.#options.vocabularyId,

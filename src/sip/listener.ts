@@ -1,11 +1,15 @@
-import { once } from 'node:events';
-
 import Srf from 'drachtio-srf';
 
 import { CallscribeError, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { ALLOW, type DialogUser, followDialog, hangUp, toText } from './dialog.ts';
+import { within } from '../within.ts';
+import { hasUnreadBody } from './body-rules.ts';
+import { ALLOW, SUPPORTED } from './capabilities.ts';
+import { followDialog } from './dialog.ts';
+import type { DialogUser } from './dialog-user.ts';
 import { EdgeConnection } from './edge-connection.ts';
+import { requires } from './header-lines.ts';
+import { IncomingInvite } from './incoming-invite.ts';
 import {
   ACCEPTED_TYPES,
   isRecordingSession,
@@ -14,14 +18,18 @@ import {
   type RequestText,
 } from './invite.ts';
 import type { PeerFilter } from './peer-filter.ts';
-import type { SdpOffer } from './sdp.ts';
+import {
+  agreeSessionTimer,
+  MIN_SESSION_SECONDS,
+  type SessionTimer,
+  sessionTimerHeaders,
+} from './session-timer.ts';
 
-/** An INVITE that asks for a new call, read. */
+/** An INVITE that asks for a new call, read. `content.offer` is missing where the peer wants ours. */
 export interface InviteRequest {
   readonly sipCallId: string;
   readonly text: RequestText;
   readonly content: RequestContent;
-  readonly offer: SdpOffer;
   /** Whether the sender is a recording client (RFC 7866) rather than a caller. */
   readonly recording: boolean;
   readonly peerAddress: string;
@@ -29,7 +37,7 @@ export interface InviteRequest {
 
 export type InviteOutcome =
   | { readonly kind: 'answer'; readonly user: DialogUser }
-  | { readonly kind: 'refuse'; readonly status: 488 | 503; readonly retryAfterSeconds?: number };
+  | { readonly kind: 'refuse'; readonly status: 481 | 486 | 488 | 503; readonly retryAfterSeconds?: number };
 
 export interface SipListenerOptions {
   readonly server: { readonly host: string; readonly port: number; readonly secret: string };
@@ -39,26 +47,35 @@ export interface SipListenerOptions {
   readonly isAccepting: () => boolean;
   /** How every initial INVITE ended, by status. */
   readonly onInviteAnswered: (status: number) => void;
+  /** What a peer said that was asked after a long silence. */
+  readonly onProbe: (found: 'alive' | 'gone') => void;
   readonly onRefusedPeer: () => void;
   readonly onEdgeLost: () => void;
+  /** After so long without a packet and a request, the peer of a call is asked whether it stands. */
+  readonly quietLimitMs: number;
+  /** How long our own code may take for an answer; the peer gets 500 then. Default: 5 s. */
+  readonly answerTimeoutMs?: number;
   readonly logger: Logger;
 }
 
 /** Methods that the edge hands over outside of a dialog, or for a dialog that is gone. */
 const OTHER_METHODS = ['info', 'message', 'notify', 'register', 'subscribe', 'publish'] as const;
 const RETRY_AFTER_SECONDS = 5;
+const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
  * The SIP side of the intake: a client of drachtio-server (or of the embedded edge, which speaks the same
- * protocol). It answers every request exactly once, also where our own code throws.
+ * protocol). It answers every request exactly once, also where our own code throws or hangs.
  */
 export class SipListener {
   readonly #options: SipListenerOptions;
+  readonly #answerTimeoutMs: number;
   readonly #srf = new Srf();
   #connection: EdgeConnection | undefined;
 
   private constructor(options: SipListenerOptions) {
     this.#options = options;
+    this.#answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
   }
 
   /** @throws {CallscribeError} SIP_EDGE_UNREACHABLE */
@@ -112,7 +129,7 @@ export class SipListener {
 
   #answerOptions(request: Srf.SrfRequest, response: Srf.SrfResponse): void {
     if (this.#options.isAccepting()) {
-      response.send(200, { headers: { Allow: ALLOW, Accept: ACCEPTED_TYPES } });
+      response.send(200, { headers: { Allow: ALLOW, Accept: ACCEPTED_TYPES, Supported: SUPPORTED } });
     } else {
       response.send(503, { headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) } });
     }
@@ -120,94 +137,108 @@ export class SipListener {
   }
 
   async #handleInvite(request: Srf.SrfRequest, response: Srf.SrfResponse): Promise<void> {
-    const invite = new IncomingInvite(request, response);
+    const { onInviteAnswered, logger } = this.#options;
+    const invite = new IncomingInvite(request, response, { onAnswered: onInviteAnswered, logger });
     try {
-      const text = toText(request);
-      // RFC 3261 §8.1.1.8: an INVITE MUST have one; without it no dialog can be formed.
-      if (!request.has('contact')) {
-        this.#refuse(invite, 400);
-        return;
-      }
-      const content = readContent(text);
-      if (content.offer === undefined) {
-        this.#refuse(invite, 488);
-        return;
-      }
-      const outcome = await this.#options.onInvite({
-        sipCallId: text.header('call-id') ?? '',
-        text,
-        content,
-        offer: content.offer,
-        recording: isRecordingSession(text, content),
-        peerAddress: request.source_address,
-      });
-      if (outcome.kind === 'refuse') this.#refuse(invite, outcome.status, outcome.retryAfterSeconds);
-      else this.#answer(invite, outcome.user, isRecordingSession(text, content));
+      await this.#decide(invite);
     } catch (error) {
       const malformed = error instanceof CallscribeError && error.code === 'SIP_MALFORMED';
-      if (!malformed) this.#options.logger.error({ err: toError(error) }, 'INVITE could not be handled');
-      this.#refuse(invite, malformed ? 400 : 500);
+      if (!malformed) logger.error({ err: toError(error) }, 'INVITE could not be handled');
+      invite.refuse(malformed ? { status: 400 } : TRY_AGAIN);
     }
   }
 
-  #refuse(invite: IncomingInvite, status: number, retryAfterSeconds?: number): void {
-    if (invite.cancelled) return;
-    const headers: Record<string, string> = {};
-    if (retryAfterSeconds !== undefined) headers['Retry-After'] = String(retryAfterSeconds);
-    if (status === 488) headers['Accept'] = ACCEPTED_TYPES;
-    this.#options.onInviteAnswered(status);
-    invite.response.send(status, { headers });
-  }
-
-  #answer(invite: IncomingInvite, user: DialogUser, recording: boolean): void {
-    const { request, response } = invite;
-    if (invite.cancelled) {
-      this.#options.onInviteAnswered(487);
-      user.abandoned();
+  async #decide(invite: IncomingInvite): Promise<void> {
+    const { request, text } = invite;
+    // Before anything is read: whoever is full must say so fast, so that the peer tries the next one.
+    if (!this.#options.isAccepting()) {
+      invite.refuse({ status: 503, headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) } });
       return;
     }
-    const headers: Record<string, string> = {
-      Contact: contactOf(request, recording),
-      'Content-Type': 'application/sdp',
-      Allow: ALLOW,
-      Accept: ACCEPTED_TYPES,
-    };
-    if (request.has('require') && /\bsiprec\b/i.test(request.get('require'))) headers['Require'] = 'siprec';
-    // The callback form: a re-INVITE in the same turn must already find its listener (drachtio-srf answers it
-    // by itself otherwise), and a promise would resolve a turn later.
-    this.#srf.createUAS(request, response, { localSdp: user.localSdp, headers }, (error: unknown, dialog) => {
-      if (error !== null && error !== undefined) {
-        this.#options.onInviteAnswered(invite.cancelled ? 487 : 500);
-        if (!invite.cancelled) this.#options.logger.warn({ err: toError(error) }, 'answer could not be sent');
-        user.abandoned();
-        return;
+    // RFC 3261 §8.1.1.8: an INVITE MUST have one; without it no dialog can be formed.
+    if (!request.has('contact')) {
+      invite.refuse({ status: 400 });
+      return;
+    }
+    const timer = agreeSessionTimer(text);
+    if (timer.kind === 'too-small') {
+      invite.refuse({ status: 422, headers: { 'Min-SE': String(MIN_SESSION_SECONDS) } });
+      return;
+    }
+    const content = readContent(text);
+    if (hasUnreadBody(text, content)) {
+      invite.refuse({ status: 415, headers: { Accept: ACCEPTED_TYPES } });
+      return;
+    }
+    const recording = isRecordingSession(text, content);
+    const asked = this.#options.onInvite({
+      sipCallId: text.header('call-id') ?? '',
+      text,
+      content,
+      recording,
+      peerAddress: request.source_address,
+    });
+    if ((await within(this.#answerTimeoutMs, asked)) === 'too-late') {
+      this.#options.logger.error({ timeoutMs: this.#answerTimeoutMs }, 'INVITE took too long');
+      invite.refuse(TRY_AGAIN);
+      const late = await asked;
+      if (late.kind === 'answer') late.user.abandoned();
+      return;
+    }
+    const outcome = await asked;
+    if (outcome.kind === 'answer') await this.#answer(invite, outcome.user, { recording, timer });
+    else invite.refuse(refusal(outcome));
+  }
+
+  async #answer(
+    invite: IncomingInvite,
+    user: DialogUser,
+    { recording, timer }: { readonly recording: boolean; readonly timer: SessionTimer },
+  ): Promise<void> {
+    const contact = invite.contact(recording);
+    let sdp: string | undefined = user.localSdp;
+    if (invite.isOpen && requires(invite.text, '100rel')) {
+      const outcome = await invite.sendReliably(sdp, contact);
+      if (outcome.kind === 'acknowledged' && outcome.answer !== undefined && user.awaitsAnswer) {
+        try {
+          await user.acceptAnswer(outcome.answer);
+          // Offer and answer are done; another description would be another offer (RFC 3261 §13.2.1).
+          sdp = undefined;
+        } catch (error) {
+          user.abandoned();
+          throw error;
+        }
       }
-      this.#options.onInviteAnswered(200);
-      followDialog(dialog, user, headers['Contact'] ?? '', this.#options.logger);
-      // RFC 3261 §15: no BYE before the ACK.
-      const acknowledged = once(dialog, 'ack');
-      user.answered(() => hangUp(dialog, acknowledged));
+    }
+    const headers: Record<string, string> = { Contact: contact };
+    const { Require: timerOption, ...expires } = sessionTimerHeaders(timer);
+    const required = [requires(invite.text, 'siprec') ? 'siprec' : '', timerOption ?? ''].filter(Boolean);
+    if (required.length > 0) headers['Require'] = required.join(', ');
+    invite.accept(this.#srf, {
+      sdp,
+      headers: { ...headers, ...expires },
+      onDialog: (dialog) => {
+        const { quietLimitMs, onProbe, logger } = this.#options;
+        const answerTimeoutMs = this.#answerTimeoutMs;
+        user.answered(
+          followDialog(dialog, user, { contact, timer, answerTimeoutMs, quietLimitMs, onProbe, logger }),
+        );
+      },
+      onFailure: () => {
+        user.abandoned();
+      },
     });
   }
 }
 
-/** An INVITE whose CANCEL may arrive while it is being handled; the edge answers both. */
-class IncomingInvite {
-  readonly request: Srf.SrfRequest;
-  readonly response: Srf.SrfResponse;
-  cancelled = false;
+const TRY_AGAIN = { status: 500, headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) } } as const;
 
-  constructor(request: Srf.SrfRequest, response: Srf.SrfResponse) {
-    this.request = request;
-    this.response = response;
-    request.on('cancel', () => {
-      this.cancelled = true;
-    });
-  }
-}
-
-/** The edge puts its own address in the place of `localhost`. */
-function contactOf(request: Srf.SrfRequest, recording: boolean): string {
-  const transport = request.protocol === 'tcp' ? ';transport=tcp' : '';
-  return `<sip:callscribe@localhost${transport}>${recording ? ';+sip.srs' : ''}`;
+function refusal({ status, retryAfterSeconds }: Extract<InviteOutcome, { kind: 'refuse' }>): {
+  status: number;
+  headers: Record<string, string>;
+} {
+  const headers: Record<string, string> = {};
+  if (retryAfterSeconds !== undefined) headers['Retry-After'] = String(retryAfterSeconds);
+  if (status === 488) headers['Accept'] = ACCEPTED_TYPES;
+  return { status, headers };
 }

@@ -30,7 +30,21 @@ export function answerDirection(offered: Direction): Direction {
  * (RFC 3264 §6). Labels are echoed, some recording clients send no media without them.
  */
 export function writeAnswer(offer: SdpOffer, answers: readonly LineAnswer[], session: AnswerSession): string {
-  const ipVer = session.address.includes(':') ? 6 : 4;
+  return writeSession(
+    session,
+    offer.lines.map((line, index) => {
+      const answer = answers[index];
+      const chosen = line.g711[0];
+      return answer?.kind !== 'accept' || chosen === undefined
+        ? refusedLine(line)
+        : acceptedLine(line, answer, session, { g711: [chosen], direction: answerDirection(line.direction) });
+    }),
+  );
+}
+
+/** The description around m-lines that {@link acceptedLine} and {@link refusedLine} gave. */
+export function writeSession(session: AnswerSession, media: readonly object[]): string {
+  const ipVer = ipVersionOf(session.address);
   return write({
     version: 0,
     origin: {
@@ -44,52 +58,61 @@ export function writeAnswer(offer: SdpOffer, answers: readonly LineAnswer[], ses
     name: 'callscribe',
     connection: { version: ipVer, ip: session.address },
     timing: { start: 0, stop: 0 },
-    media: offer.lines.map((line, index) => writeLine(line, answers[index] ?? { kind: 'refuse' }, session)),
+    media,
   } as unknown as SessionDescription);
 }
 
-function writeLine(line: OfferedLine, answer: LineAnswer, session: AnswerSession): object {
-  const chosen = line.g711[0];
-  const label = line.label === undefined ? {} : { label: line.label };
-  if (answer.kind === 'refuse' || chosen === undefined) {
-    return {
-      type: line.media,
-      port: 0,
-      protocol: line.protocol,
-      payloads: line.formats === '' ? '0' : line.formats,
-      rtp: [],
-      fmtp: [],
-      ...label,
-    };
-  }
+/** A line that is not taken, in the words of who offered it. */
+export function refusedLine(line: OfferedLine): object {
+  return {
+    type: line.media,
+    port: 0,
+    protocol: line.protocol,
+    payloads: line.formats === '' ? '0' : line.formats,
+    rtp: [],
+    fmtp: [],
+    ...labelOf(line),
+  };
+}
+
+/** A line that is taken, with the payload types that it was offered with. */
+export function acceptedLine(
+  line: OfferedLine,
+  ports: Extract<LineAnswer, { kind: 'accept' }>,
+  session: AnswerSession,
+  { g711, direction }: { readonly g711: OfferedLine['g711']; readonly direction: Direction },
+): object {
   const event = line.telephoneEvent;
   const formats = [
-    chosen.payloadType,
+    ...g711.map(({ payloadType }) => payloadType),
     ...(event === undefined ? [] : [event.payloadType]),
     ...(line.comfortNoise === undefined ? [] : [line.comfortNoise]),
   ];
   return {
     type: 'audio',
-    port: answer.rtpPort,
+    port: ports.rtpPort,
     protocol: line.protocol,
     payloads: formats.join(' '),
     rtp: [
-      { payload: chosen.payloadType, codec: chosen.law, rate: 8000 },
+      ...g711.map(({ payloadType, law }) => ({ payload: payloadType, codec: law, rate: 8000 })),
       ...(event === undefined ? [] : [{ payload: event.payloadType, codec: 'telephone-event', rate: 8000 }]),
       ...(line.comfortNoise === undefined ? [] : [{ payload: line.comfortNoise, codec: 'CN', rate: 8000 }]),
     ],
     fmtp: event === undefined ? [] : [{ payload: event.payloadType, config: event.events }],
-    ...label,
-    direction: answerDirection(line.direction),
+    ...labelOf(line),
+    direction,
     ...(line.rtcpMux
       ? { rtcpMux: 'rtcp-mux' }
       : {
           rtcp: {
-            port: answer.rtcpPort,
+            port: ports.rtcpPort,
             netType: 'IN',
-            ipVer: session.address.includes(':') ? 6 : 4,
+            ipVer: ipVersionOf(session.address),
             address: session.address,
           },
         }),
   };
 }
+
+const labelOf = (line: OfferedLine): object => (line.label === undefined ? {} : { label: line.label });
+const ipVersionOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
