@@ -2,12 +2,15 @@ import type { RemoteInfo } from 'node:dgram';
 
 import type { Clock } from '../clock.ts';
 import { toError } from '../errors.ts';
-import { LegMedia, type LegMediaCounters } from './leg-media.ts';
+import type { SignalledSource } from './latch-rule.ts';
+import { LegMedia } from './leg-media.ts';
+import type { LegMediaCounters } from './leg-media-counters.ts';
 import type { LegTicker } from './leg-ticker.ts';
 import type { MediaSink } from './media-sink.ts';
 import type { NegotiatedPayloads } from './payload-map.ts';
 import type { PortPool } from './port-pool.ts';
 import { bindPair, type SocketPair } from './socket-pair.ts';
+import type { TelephoneEvent } from './telephone-events.ts';
 
 export interface LegReceiverOptions extends NegotiatedPayloads {
   readonly ports: PortPool;
@@ -17,6 +20,15 @@ export interface LegReceiverOptions extends NegotiatedPayloads {
   readonly sink: MediaSink;
   /** Wall time of the leg's sample 0; called once, before the first samples, and never if no packet comes. */
   readonly onStarted?: (at: Date) => void;
+  /** Where the peer said that it sends from; see `LatchRule`. */
+  readonly signalled?: SignalledSource | undefined;
+  /** A key was pressed; once each. */
+  readonly onTelephoneEvent?: (event: TelephoneEvent) => void;
+  /** Expected media does not come, since that place on the leg's clock; and it comes again. See `MediaWatch`. */
+  readonly onSilent?: (sinceSample: number) => void;
+  readonly onBack?: (silentMs: number) => void;
+  /** Default: 10,000 ms. */
+  readonly silentAfterMs?: number | undefined;
   /** The leg's own code threw, such as its sink: the leg's media ended, other legs go on. Once. */
   readonly onFault?: (error: Error) => void;
 }
@@ -32,8 +44,13 @@ export interface LegReceiver extends AsyncDisposable {
   readonly rtcpPort: number;
   /** A snapshot, JSON-ready; also after `close`. */
   counters(): LegReceiverCounters;
-  /** The peer announced another address: the next source that sends valid packets replaces the present one. */
-  relatch(): void;
+  /** The peer announced another address: the next source that may be by the rule replaces the present one. */
+  relatch(signalled?: SignalledSource): void;
+  /** The payload types of a new offer; those before keep their meaning where it does not change it. */
+  renegotiate(payloads: NegotiatedPayloads): void;
+  /** Whether the peer announced that it sends; while it did not, silence is not told. */
+  expect(expected: 'media' | 'nothing'): void;
+  readonly isSilent: boolean;
   /** Hands out what is held and ends the sink; what comes later is ignored. May be called twice. */
   finish(): void;
   /** Closes the sockets and lets the ports rest. Without `finish` before, what is held is lost. May be called twice. */
@@ -53,21 +70,15 @@ export async function openLegReceiver(options: LegReceiverOptions): Promise<LegR
 
 class UdpLegReceiver implements LegReceiver {
   readonly #options: LegReceiverOptions;
-  readonly #media: LegMedia;
+  #media!: LegMedia;
   #pair: SocketPair | undefined;
-  #state: 'receiving' | 'ended' = 'receiving';
+  /** `opening`: nobody was told the port, so whatever comes is meant for somebody else. */
+  #state: 'opening' | 'receiving' | 'ended' = 'opening';
   #socketErrors = 0;
   #closed: Promise<void> | undefined;
 
   constructor(options: LegReceiverOptions) {
     this.#options = options;
-    const { clock, onStarted } = options;
-    this.#media = new LegMedia({
-      ...options,
-      started: (atMs) => {
-        onStarted?.(new Date(clock.wallTime().getTime() - (clock.monotonicMs() - atMs)));
-      },
-    });
   }
 
   async open(): Promise<void> {
@@ -76,13 +87,22 @@ class UdpLegReceiver implements LegReceiver {
         this.#takeRtp(datagram, source);
       },
       onRtcp: (datagram) => {
-        this.#media.takeRtcp(datagram);
+        if (this.#state === 'receiving') this.#media.takeRtcp(datagram);
       },
       onSocketError: () => {
         this.#socketErrors++;
       },
     });
-    this.#options.ticker.add(this);
+    const { clock, onStarted, ports, ticker } = this.#options;
+    this.#media = new LegMedia({
+      ...this.#options,
+      lastSource: ports.lastSource(this.rtpPort),
+      started: (atMs) => {
+        onStarted?.(new Date(clock.wallTime().getTime() - (clock.monotonicMs() - atMs)));
+      },
+    });
+    this.#state = 'receiving';
+    ticker.add(this);
   }
 
   get rtpPort(): number {
@@ -97,8 +117,20 @@ class UdpLegReceiver implements LegReceiver {
     return { ...this.#media.counters(), socketErrors: this.#socketErrors };
   }
 
-  relatch(): void {
-    this.#media.relatch();
+  relatch(signalled?: SignalledSource): void {
+    this.#media.relatch(signalled);
+  }
+
+  renegotiate(payloads: NegotiatedPayloads): void {
+    this.#media.renegotiate(payloads);
+  }
+
+  expect(expected: 'media' | 'nothing'): void {
+    this.#media.expect(expected, this.#options.clock.monotonicMs());
+  }
+
+  get isSilent(): boolean {
+    return this.#state === 'receiving' && this.#media.isSilent;
   }
 
   /** For the ticker. */
@@ -122,6 +154,8 @@ class UdpLegReceiver implements LegReceiver {
 
   close(): Promise<void> {
     this.#end();
+    const { lastSource } = this.#media;
+    if (lastSource !== undefined) this.#options.ports.remember(this.rtpPort, lastSource);
     this.#closed ??= this.#pair!.close();
     return this.#closed;
   }
@@ -131,7 +165,7 @@ class UdpLegReceiver implements LegReceiver {
   }
 
   #takeRtp(datagram: Buffer, source: RemoteInfo): void {
-    if (this.#state === 'ended') return;
+    if (this.#state !== 'receiving') return;
     try {
       this.#media.takeRtp(datagram, source.address, source.port, this.#options.clock.monotonicMs());
     } catch (error) {

@@ -42,6 +42,9 @@ export class SourceLock {
   #ssrc: number | undefined;
   #unwrapper = new SequenceUnwrapper(0);
   #highestSequence = 0;
+  // Of the packet with that number:
+  #timestamp = 0;
+  #arrivalMs = 0;
   #rule: LatchRule;
   /** Of the leg's source. */
   #rank: SourceRank = SOURCE_RANK.NEVER;
@@ -71,10 +74,16 @@ export class SourceLock {
     return this.#heldPacket;
   }
 
-  /** Who speaks on the leg; undefined while nobody was confirmed. */
-  get source(): { readonly address: string; readonly port: number; readonly ssrc: number } | undefined {
+  /** Who speaks on the leg, and where it was last; undefined while nobody was confirmed. */
+  get lastSource(): LastSource | undefined {
     if (this.#ssrc === undefined) return undefined;
-    return { address: this.#address, port: this.#port, ssrc: this.#ssrc };
+    return {
+      address: this.#address,
+      port: this.#port,
+      ssrc: this.#ssrc,
+      timestamp: this.#timestamp,
+      atMs: this.#arrivalMs,
+    };
   }
 
   /**
@@ -120,6 +129,8 @@ export class SourceLock {
     if (ahead <= -MISORDER_MAX_PACKETS || ahead >= DROPOUT_MAX_PACKETS) return false;
     if (ahead > 0) {
       this.#highestSequence = packet.sequenceNumber;
+      this.#timestamp = packet.timestamp;
+      this.#arrivalMs = packet.arrivalMs;
       if (this.#candidates.length > 0) this.#dismissBeside();
     }
     packet.extendedSequence = this.#unwrapper.unwrap(packet.sequenceNumber);
@@ -180,6 +191,8 @@ export class SourceLock {
     held.extendedSequence = this.#unwrapper.unwrap(held.sequenceNumber);
     packet.extendedSequence = this.#unwrapper.unwrap(packet.sequenceNumber);
     this.#highestSequence = step > 0 ? packet.sequenceNumber : held.sequenceNumber;
+    this.#timestamp = packet.timestamp;
+    this.#arrivalMs = packet.arrivalMs;
     this.#heldPacket = held;
     this.#candidates = this.#candidates.filter((other) => other !== candidate);
     this.dismissCandidates();

@@ -24,6 +24,8 @@ export type FillCause = 'loss' | 'silence';
 
 export interface TimelineOptions {
   readonly fill: (cause: FillCause, samples: number) => void;
+  /** A stretch that was lost; see `MediaSink.lost`. */
+  readonly lost?: (beginSample: number, samples: number) => void;
   /** The leg's clock starts: monotonic time of its sample 0, one packet duration before the first arrival. */
   readonly started: (atMs: number) => void;
 }
@@ -54,6 +56,7 @@ export interface TimelineCounters {
  */
 export class Timeline {
   readonly #fill: TimelineOptions['fill'];
+  readonly #lost: TimelineOptions['lost'];
   readonly #started: TimelineOptions['started'];
 
   /** `empty` until the first packet; `adrift` when the next packet's timestamp relates to none before it. */
@@ -79,6 +82,7 @@ export class Timeline {
 
   constructor(options: TimelineOptions) {
     this.#fill = options.fill;
+    this.#lost = options.lost;
     this.#started = options.started;
   }
 
@@ -89,6 +93,22 @@ export class Timeline {
   /** Samples emitted so far, which is the index of the next one. */
   get positionSamples(): number {
     return this.#position;
+  }
+
+  /** Where the last packet's audio ended. */
+  get heardSamples(): number {
+    return this.#endSample;
+  }
+
+  /**
+   * The index of a timestamp that came with the last packets; where it is if that cannot be, as some gateways
+   * count the timestamps of events apart. Undefined before the first packet that has a place.
+   */
+  sampleAt(timestamp: number): number | undefined {
+    if (this.#anchor === 'empty') return undefined;
+    const sample = this.#sampleOf(timestamp);
+    const isFar = Math.abs(sample - this.#position) > GAP_MAX_MS * SAMPLES_PER_MS;
+    return this.#anchor === 'adrift' || isFar || sample < 0 ? this.#position : sample;
   }
 
   /** Whether `tick` filled since the last packet. */
@@ -175,14 +195,20 @@ export class Timeline {
   }
 
   #fillGap(gapSamples: number, lostSamples: number): void {
+    if (lostSamples > 0) this.#tellLost(gapSamples, lostSamples);
     const lossSamples = Math.min(gapSamples, lostSamples);
     if (lossSamples > 0) this.#emitFill('loss', lossSamples);
     if (gapSamples > lossSamples) this.#emitFill('silence', gapSamples - lossSamples);
+  }
 
+  #tellLost(gapSamples: number, lostSamples: number): void {
+    const lossSamples = Math.min(gapSamples, lostSamples);
     // What ticks filled while packets were lost, not knowing it, is laid to loss now.
     const belatedSamples = Math.min(this.#pauseSamples, lostSamples - lossSamples);
     this.#counters.lossSamples += belatedSamples;
     this.#counters.silenceSamples -= belatedSamples;
+    const toldSamples = belatedSamples + lossSamples;
+    if (toldSamples > 0) this.#lost?.(this.#position - belatedSamples, toldSamples);
   }
 
   #emitFill(cause: FillCause, samples: number): void {

@@ -166,7 +166,7 @@ describe('SourceLock', () => {
     it.each(['203.0.113.6:4000', '192.168.0.1:4000', '::1:4000'])('never takes %s', (source) => {
       const { lock, judge } = setUp(SIGNALLED);
       for (let i = 1; i < 5; i++) expect(judge(i, 1, source)).toBe('foreign');
-      expect(lock.source).toBeUndefined();
+      expect(lock.lastSource).toBeUndefined();
     });
 
     it('reads IPv6 in any spelling', () => {

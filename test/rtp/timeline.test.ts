@@ -7,6 +7,8 @@ function setUp(): {
   timeline: Timeline;
   log: (readonly [what: string, beginSample: number, samples: number])[];
   starts: number[];
+  /** Stretches that were told to be lost, `[begin, samples]`. */
+  lost: [number, number][];
   /** Places a packet of 160 samples unless told otherwise. */
   place: (timestamp: number, arrivalMs: number, more?: { samples?: number; lostBefore?: number }) => void;
 } {
@@ -17,13 +19,16 @@ function setUp(): {
     log.push([what, position, samples]);
     position += samples;
   };
+  const lost: [number, number][] = [];
   const timeline = new Timeline({
     fill: emit,
+    lost: (beginSample, samples) => lost.push([beginSample, samples]),
     started: (atMs) => starts.push(atMs),
   });
   return {
     timeline,
     log,
+    lost,
     starts,
     place: (timestamp, arrivalMs, { samples = 160, lostBefore = 0 } = {}) => {
       const skipped = timeline.place(timestamp >>> 0, samples, lostBefore, arrivalMs);
@@ -170,11 +175,14 @@ describe('Timeline', () => {
     });
 
     it('counts as loss what was filled while packets were lost, once that is known', () => {
-      const { timeline, place } = setUp();
+      const { timeline, place, lost } = setUp();
       place(0, 0);
       timeline.tick(700);
+      expect(timeline.positionSamples).toBe(160 + 2_400);
       place(160 * 31, 820, { lostBefore: 20 });
       expect(timeline.counters).toMatchObject({ lossSamples: 20 * 160, silenceSamples: 10 * 160 });
+      // The gap that was left is 2,400 samples; 800 of those that ticks filled before it were lost, too.
+      expect(lost).toEqual([[1_760, 3_200]]);
     });
 
     it('fills at most a second in one tick, after the process stood still', () => {
@@ -283,6 +291,30 @@ describe('Timeline', () => {
       expect(timeline.positionSamples).toBe(160 * 360_000);
     },
   );
+
+  it('says where lost packets were', () => {
+    const { place, lost } = setUp();
+    place(0, 0);
+    place(640, 80, { lostBefore: 3 });
+    place(4_000, 500, { lostBefore: 2 });
+    place(4_160, 520);
+    expect(lost).toEqual([
+      [160, 480],
+      [800, 320],
+    ]);
+  });
+
+  it('says where a timestamp is that is not that of audio, such as an event’s', () => {
+    const { timeline, place } = setUp();
+    expect(timeline.sampleAt(1_000)).toBeUndefined();
+    place(1_000, 0);
+    expect([1_000, 1_160, 3_000].map((t) => timeline.sampleAt(t))).toEqual([0, 160, 2_000]);
+    // Counted apart, by its own clock.
+    expect(timeline.sampleAt(0)).toBe(160);
+    expect(timeline.sampleAt(3_000_000_000)).toBe(160);
+    timeline.reanchor();
+    expect(timeline.sampleAt(1_160)).toBe(160);
+  });
 
   it('says which timestamps fall into a stretch that was filled', () => {
     const { timeline, place } = setUp();
