@@ -26,6 +26,7 @@ export interface StoredLeg {
   readonly role: LegRecord['role'];
   readonly name: string | null;
   readonly uri: string | null;
+  readonly roleEvidence: Readonly<Record<string, unknown>>;
   readonly codec: string | null;
   readonly model: string | null;
   readonly vocabularyId: string | null;

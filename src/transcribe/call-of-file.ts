@@ -54,6 +54,7 @@ function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRe
     role: 'unknown',
     name: undefined,
     uri: undefined,
+    roleEvidence: {},
     codec: leg.codec,
     model: leg.model,
     vocabularyId: options.vocabularyId,

@@ -196,7 +196,7 @@ describe('the answer to an offer', () => {
     expect(call?.identifiers).toEqual(
       expect.arrayContaining([
         { kind: 'sip-call-id', value: dialog.call.callId },
-        { kind: 'user-to-user', value: '00FA08;encoding=hex' },
+        { kind: 'user-to-user', value: 'FA08' },
         { kind: 'genesys-uuid', value: 'G1' },
       ]),
     );

@@ -13,7 +13,7 @@ import type { TestDatabase } from '../support/database.ts';
 import { createDatabase } from '../support/database.ts';
 
 const run = promisify(execFile);
-const ALL = ['0001_calls_and_legs', '0002_sentences_and_events'];
+const ALL = ['0001_calls_and_legs', '0002_sentences_and_events', '0003_role_evidence'];
 const databases: TestDatabase[] = [];
 
 afterEach(async () => {

@@ -34,6 +34,7 @@ export function aLeg(over: Partial<LegRecord> = {}): LegRecord {
     role: 'unknown',
     name: 'Anna',
     uri: 'sip:anna@example.com',
+    roleEvidence: { mapping: 'metadata', rule: 'stated', saw: 'role agent' },
     codec: 'PCMA',
     model: 'paraformer-realtime-8k-v2',
     vocabularyId: undefined,
