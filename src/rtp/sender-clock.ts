@@ -61,16 +61,17 @@ export class SenderClock {
 
   /** How many millionths faster the sender's clock runs than ours. */
   get driftPpm(): number {
+    if (this.#count === 0) return 0;
     // Ridge regression: the spread of t about its mean, and the weight of the expectation beside it.
-    const spread = this.#count === 0 ? 0 : this.#sumTT - (this.#sumT * this.#sumT) / this.#count;
-    const common = this.#count === 0 ? 0 : this.#sumTR - (this.#sumT * this.#sumR) / this.#count;
+    const spread = this.#sumTT - (this.#sumT * this.#sumT) / this.#count;
+    const common = this.#sumTR - (this.#sumT * this.#sumR) / this.#count;
     const slopeMsPerS = common / (spread + (NOISE_MS / (DRIFT_EXPECTED_PPM / 1_000)) ** 2);
     return Math.max(-DRIFT_MAX_PPM, Math.min(DRIFT_MAX_PPM, -slopeMsPerS * 1_000));
   }
 
   /** What is to be added to a time on the leg's clock to have the time that passed on ours. */
   correctionMs(legMs: number): number {
-    return (-this.driftPpm * legMs) / 1_000_000;
+    return -(this.driftPpm * legMs) / 1_000_000;
   }
 
   /** The sender is another one: its wall clock may be another as well. The drift so far stays. */
