@@ -50,6 +50,8 @@ export function widenLine(line: OfferedLine): OfferedLine {
 
 /** A line that we have offered, as the peer's answer leaves it: what we offered may still arrive (RFC 3264 §6.1). */
 export function agreeLine(offered: OfferedLine, answer: OfferedLine): OfferedLine {
+  // Without one of our codecs it is no line of ours.
+  if (answer.g711.length === 0) return answer;
   const known = new Set(numbersOf(answer));
   return {
     ...answer,
