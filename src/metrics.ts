@@ -5,8 +5,11 @@ export interface Metrics {
   readonly registry: Registry;
   /** Initial INVITEs by the final status that they got. */
   readonly invites: Counter<'status'>;
-  /** Requests from peers outside SIP_ALLOW, answered 403. */
+  /** Datagrams, requests and connections from peers outside SIP_ALLOW. */
   readonly refusedPeers: Counter;
+  /** What did not become a call or an answer, by reason (src/sip/turned-away.ts). */
+  readonly turnedAway: Counter<'reason'>;
+  readonly tlsUnusable: Counter;
   readonly edgeLost: Counter;
   /** Peers of calls without a sign of life, by what they said when asked. */
   readonly dialogProbes: Counter<'found'>;
@@ -26,7 +29,20 @@ export function createMetrics(): Metrics {
     }),
     refusedPeers: new Counter({
       name: 'callscribe_sip_refused_peers_total',
-      help: 'requests from peers outside SIP_ALLOW',
+      help: 'datagrams, requests and connections from peers outside SIP_ALLOW',
+      registers,
+    }),
+    turnedAway: new Counter({
+      name: 'callscribe_sip_turned_away_total',
+      help:
+        'what the SIP side turned away, by reason (address, rate, connections, tls, frame, headers, unfinished, ' +
+        'calls_per_second, credentials, guessing)',
+      labelNames: ['reason'],
+      registers,
+    }),
+    tlsUnusable: new Counter({
+      name: 'callscribe_sip_tls_unusable_total',
+      help: 'times that new certificate files for SIP over TLS could not be used; the old ones stay',
       registers,
     }),
     edgeLost: new Counter({

@@ -11,13 +11,13 @@ import { systemClock } from '../src/clock.ts';
 import { loadConfig } from '../src/config.ts';
 import type { Connection } from '../src/dashscope/connection.ts';
 import { ConnectionPool } from '../src/dashscope/connection-pool.ts';
-import { type Edge, startEdge } from '../src/edge/edge.ts';
 import { createLiveHub } from '../src/live/hub.ts';
 import { silentLogger } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { garbageCollector } from './bench-process.ts';
 import { startIntakeRole } from './intake.ts';
 import type { Role } from './role-type.ts';
+import { startSipSide } from './sip-side.ts';
 
 export interface ReceiverOrder {
   readonly asrUrl: string;
@@ -88,27 +88,27 @@ async function startIntake(order: ReceiverOrder, meter: ReceiverMeter): Promise<
     RTP_ADDRESS: '127.0.0.1',
     RTP_PORTS: `${rtpPorts.first}-${rtpPorts.last}`,
     MAX_LEGS: '100000',
+    MAX_CALLS_PER_SECOND: '10000',
+    ...drachtioSettings(order.sipServer),
   });
-  const edge: Edge | undefined =
-    order.sipServer === undefined
-      ? await startEdge({ listen: config.sip.listen, logger: silentLogger })
-      : undefined;
+  const metrics = createMetrics();
+  const sip = await startSipSide({ config, metrics, logger: silentLogger, clock: systemClock });
   const pool = watchedPool(asrUrl, meter);
   const books = new CallBooks();
   const role: Role = await startIntakeRole({
     config,
-    sipServer: order.sipServer ?? edge!,
+    sip,
     openAsr: createDashscopeOpener({ url: asrUrl, apiKey: 'bench', pool, logger: silentLogger }),
     publisher: books,
     canPublish: () => true,
     live: createLiveHub(),
-    metrics: createMetrics(),
+    metrics,
     logger: silentLogger,
     clock: systemClock,
   });
   return {
     open: () => {
-      const address = edge?.sipAddresses[0];
+      const address = sip.sipAddresses[0];
       if (address === undefined) return Promise.resolve(undefined);
       const { host, port } = address;
       return Promise.resolve({ kind: 'sip', target: { user: undefined, host, port } });
@@ -123,9 +123,15 @@ async function startIntake(order: ReceiverOrder, meter: ReceiverMeter): Promise<
     close: async () => {
       await role.close();
       await pool.close();
-      await edge?.close();
+      await sip.close();
     },
   };
+}
+
+function drachtioSettings(server: ReceiverOrder['sipServer']): Record<string, string> {
+  if (server === undefined) return {};
+  const { host, port, secret } = server;
+  return { DRACHTIO_HOST: host, DRACHTIO_PORT: String(port), DRACHTIO_SECRET: secret };
 }
 
 /** The connections of production, at a start rate that does not hold a bench up, and each noting what it sends. */
@@ -192,6 +198,7 @@ class CallBooks implements Publisher {
         numberOf(media, 'packetsReceived') * PTIME_MS +
         numberOf(media, 'silenceMs') +
         numberOf(media, 'concealedMs') -
+        numberOf(media, 'overlapMs') -
         numberOf(media, 'unrecognisedMs');
     }
     return totals;

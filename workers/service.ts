@@ -4,7 +4,7 @@ import { createDashscopeOpener } from '../src/asr/dashscope-session.ts';
 import { systemClock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import { ConnectionPool } from '../src/dashscope/connection-pool.ts';
-import { type Edge, startEdge } from '../src/edge/edge.ts';
+import type { Edge } from '../src/edge/edge.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { startHttpServer } from '../src/http/server.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
@@ -22,6 +22,7 @@ import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
 import { startSentencesRole } from './sentences.ts';
+import { type SipSide, startSipSide } from './sip-side.ts';
 
 export const ROLES = ['intake', 'sentences', 'calls'] as const;
 export type RoleName = (typeof ROLES)[number];
@@ -146,12 +147,12 @@ class Starter {
     const { config, logger } = this.#options;
     const recogniser = await this.#recogniser();
     const asrPool = this.#openAsrPool(recogniser);
-    const edge = await this.#sipServer();
+    const sip = await this.#startSipSide();
     const publisher = await this.#openPublisher(backend);
     this.#step('starting the intake');
     const intake = await startIntakeRole({
       config,
-      sipServer: edge,
+      sip,
       openAsr: createDashscopeOpener({
         ...recogniser,
         workspace: config.dashscope.workspace,
@@ -167,7 +168,7 @@ class Starter {
     });
     this.#closers.add(() => intake.close());
     this.#readiness['intake'] = () => intake.isReady();
-    return { sipAddresses: edge.sipAddresses, recogniser: recogniser.kind };
+    return { sipAddresses: sip.sipAddresses, recogniser: recogniser.kind };
   }
 
   async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: string }> {
@@ -214,18 +215,12 @@ class Starter {
     return pool;
   }
 
-  async #sipServer(): Promise<{
-    host: string;
-    port: number;
-    secret: string;
-    sipAddresses: Edge['sipAddresses'];
-  }> {
+  async #startSipSide(): Promise<SipSide> {
     const { config, logger } = this.#options;
-    if (config.drachtio !== undefined) return { ...config.drachtio, sipAddresses: [] };
-    this.#step('starting the embedded SIP edge');
-    const edge = await startEdge({ listen: config.sip.listen, logger });
-    this.#closers.add(() => edge.close());
-    return edge;
+    if (config.drachtio === undefined) this.#step('starting the embedded SIP edge');
+    const sip = await startSipSide({ config, metrics: this.#metrics, logger, clock: systemClock });
+    this.#closers.add(() => sip.close());
+    return sip;
   }
 
   async #openPublisher(backend: QueueBackend): Promise<QueuePublisher> {

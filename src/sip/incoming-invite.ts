@@ -68,8 +68,11 @@ export class IncomingInvite {
 
   /** The edge puts its own address in the place of `localhost`. */
   contact(recording: boolean): string {
-    const transport = this.request.protocol === 'tcp' ? ';transport=tcp' : '';
-    return `<sip:callscribe@localhost${transport}>${recording ? ';+sip.srs' : ''}`;
+    const { protocol, uri } = this.request;
+    // RFC 3261 §12.1.1: a request to a sips: URI is answered with one.
+    const scheme = protocol === 'tls' && /^sips:/i.test(uri) ? 'sips' : 'sip';
+    const transport = protocol === 'udp' || scheme === 'sips' ? '' : `;transport=${protocol}`;
+    return `<${scheme}:callscribe@localhost${transport}>${recording ? ';+sip.srs' : ''}`;
   }
 
   /** A final response other than 2xx; nothing where there was one already. */

@@ -17,7 +17,8 @@ import {
   type RequestContent,
   type RequestText,
 } from './invite.ts';
-import type { PeerFilter } from './peer-filter.ts';
+import type { InviteCredentials, InviteGate } from './invite-gate.ts';
+import type { PeerAccess } from './peer-access.ts';
 import {
   agreeSessionTimer,
   MIN_SESSION_SECONDS,
@@ -41,7 +42,9 @@ export type InviteOutcome =
 
 export interface SipListenerOptions {
   readonly server: { readonly host: string; readonly port: number; readonly secret: string };
-  readonly peers: PeerFilter;
+  readonly peers: Pick<PeerAccess, 'admit'>;
+  /** How fast new calls may come, and who may place plain ones. */
+  readonly gate: Pick<InviteGate, 'takeCall' | 'authenticate'>;
   readonly onInvite: (request: InviteRequest) => Promise<InviteOutcome>;
   /** Whether new calls are taken now; told to peers that ask by OPTIONS. */
   readonly isAccepting: () => boolean;
@@ -49,7 +52,6 @@ export interface SipListenerOptions {
   readonly onInviteAnswered: (status: number) => void;
   /** What a peer said that was asked after a long silence. */
   readonly onProbe: (found: 'alive' | 'gone') => void;
-  readonly onRefusedPeer: () => void;
   readonly onEdgeLost: () => void;
   /** After so long without a packet and a request, the peer of a call is asked whether it stands. */
   readonly quietLimitMs: number;
@@ -105,12 +107,14 @@ export class SipListener {
 
   #route(): void {
     this.#srf.use((request, response, next) => {
-      if (this.#options.peers.allows(request.source_address)) {
+      const admission = this.#options.peers.admit(request.source_address);
+      if (admission === 'serve') {
         (next as () => void)();
         return;
       }
-      this.#options.onRefusedPeer();
-      response.send(403);
+      // The embedded edge has asked already. A drachtio-server has sent 100 to an INVITE, so silence would hide nothing,
+      // and drachtio-srf keeps each INVITE until it is answered.
+      if (admission === 'refuse' || request.method === 'INVITE') response.send(403);
     });
     this.#srf.invite((request, response) => {
       void this.#handleInvite(request, response);
@@ -151,7 +155,7 @@ export class SipListener {
   async #decide(invite: IncomingInvite): Promise<void> {
     const { request, text } = invite;
     // Before anything is read: whoever is full must say so fast, so that the peer tries the next one.
-    if (!this.#options.isAccepting()) {
+    if (!this.#options.isAccepting() || !this.#options.gate.takeCall()) {
       invite.refuse({ status: 503, headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) } });
       return;
     }
@@ -171,6 +175,17 @@ export class SipListener {
       return;
     }
     const recording = isRecordingSession(text, content);
+    if (!recording) {
+      const verdict = this.#options.gate.authenticate({
+        method: request.method,
+        peerAddress: request.source_address,
+        authorization: readAuthorization(request),
+      });
+      if (verdict.kind === 'refuse') {
+        invite.refuse(verdict);
+        return;
+      }
+    }
     const asked = this.#options.onInvite({
       sipCallId: text.header('call-id') ?? '',
       text,
@@ -228,6 +243,16 @@ export class SipListener {
         user.abandoned();
       },
     });
+  }
+}
+
+/** The library's own reader: parameter names as they stand, values with their quotes. It throws where it cannot read. */
+function readAuthorization(request: Srf.SrfRequest): InviteCredentials['authorization'] {
+  if (!request.has('authorization')) return undefined;
+  try {
+    return request.getParsedHeader('authorization') as unknown as Record<string, string>;
+  } catch {
+    return 'unreadable';
   }
 }
 
