@@ -57,8 +57,8 @@ const LIBRARIES = {
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
 const PURE = [
-  'sip/(sdp|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
-  'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|telephone-events|media-watch)',
+  'sip/(sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
+  'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|receiver-report|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtcp|leg-security|telephone-events|media-watch)',
   'audio/(g711|chunker|leg-audio|concealment|lost-stretches)',
   'transcript/.+',
   'caption/.+',

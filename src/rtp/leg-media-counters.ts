@@ -1,9 +1,12 @@
+import type { LegRtcpCounters } from './leg-rtcp.ts';
+
 /**
  * A snapshot of what came to a leg's ports. Each datagram of the RTP port counts once in `packetsReceived`,
- * `packetsForeign`, `packetsMalformed`, `rtcpPackets` or `rtcpMalformed` (one on probation, when it is decided);
+ * `packetsForeign`, `packetsMalformed`, `packetsUnauthenticated`, `packetsReplayed` or one of the RTCP counts (one on
+ * probation, when it is decided);
  * the other packet counts are parts of `packetsReceived`, but for `packetsLost`, which never came in time.
  */
-export interface LegMediaCounters {
+export interface LegMediaCounters extends LegRtcpCounters {
   /** Of the leg's source. */
   readonly packetsReceived: number;
   /** Declared lost; what came of them later counts as late as well. */
@@ -23,9 +26,12 @@ export interface LegMediaCounters {
   /** Too short to be an event; parts of the above. */
   readonly telephoneEventsMalformed: number;
   readonly comfortNoisePackets: number;
-  /** On both ports. */
-  readonly rtcpPackets: number;
-  readonly rtcpMalformed: number;
+  /** On a leg with SRTP: not protected by the peer's key, or changed on the way; dropped. */
+  readonly packetsUnauthenticated: number;
+  /** On a leg with SRTP: came before, copies by the network among them, or far too late; dropped. */
+  readonly packetsReplayed: number;
+  /** The same two for SRTCP, in one. */
+  readonly rtcpUnauthenticated: number;
   /** Filled for lost packets. */
   readonly concealedMs: number;
   /** Filled where nothing was sent. */

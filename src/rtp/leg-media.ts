@@ -3,21 +3,24 @@ import type { SignalledSource } from './latch-rule.ts';
 import type { LastSource } from './late-sender.ts';
 import type { LegMediaCounters } from './leg-media-counters.ts';
 import { type LegMediaOptions, SILENT_AFTER_MS } from './leg-media-options.ts';
+import { LegRtcp } from './leg-rtcp.ts';
+import { LegSecurity } from './leg-security.ts';
 import type { MediaSink } from './media-sink.ts';
 import { MediaWatch } from './media-watch.ts';
 import { isRtcp, readRtpPacket, RtpPacket } from './packet.ts';
 import { type NegotiatedPayloads, PayloadTable } from './payload-map.ts';
 import { ReceptionStatistics } from './reception.ts';
 import { ResumeGate } from './resume-gate.ts';
-import { parseRtcp } from './rtcp.ts';
 import { SourceLock } from './source-lock.ts';
+import type { SrtpTerms } from './srtp-key.ts';
+import type { SrtpFault } from './srtp-receiver.ts';
 import { TelephoneEvents } from './telephone-events.ts';
 import { SAMPLES_PER_MS, Timeline } from './timeline.ts';
 
 /**
  * The pure part of a leg's receiver: datagrams and times go in, a continuous leg comes out at the sink.
  *
- *     datagram → readRtpPacket → SourceLock → (ResumeGate) → JitterBuffer → Timeline → sink
+ *     datagram → (LegSecurity) → readRtpPacket → SourceLock → (ResumeGate) → JitterBuffer → Timeline → sink
  *
  * Synchronous; allocates nothing per packet in order.
  */
@@ -31,6 +34,9 @@ export class LegMedia {
   readonly #gate = new ResumeGate();
   readonly #events: TelephoneEvents;
   readonly #watch: MediaWatch;
+  readonly #rtcp: LegRtcp;
+  #security: LegSecurity | undefined;
+  #startedMs: number | undefined;
   #statistics = new ReceptionStatistics();
   #finished = false;
   /** Packets lost before one that has no place on the timeline, kept for the next that has. */
@@ -45,8 +51,9 @@ export class LegMedia {
     telephoneEvent: 0,
     telephoneEventMalformed: 0,
     comfortNoise: 0,
-    rtcp: 0,
-    rtcpMalformed: 0,
+    unauthenticated: 0,
+    replayed: 0,
+    rtcpUnauthenticated: 0,
     ssrcChanges: 0,
   };
 
@@ -62,13 +69,26 @@ export class LegMedia {
       lost: (beginSample, samples) => {
         sink.lost(beginSample, samples);
       },
-      started: options.started,
+      started: (atMs) => {
+        this.#startedMs = atMs;
+        options.started(atMs);
+      },
     });
     this.#buffer = new JitterBuffer({
       play: (packet, lostBefore) => {
         this.#play(packet, lostBefore);
       },
     });
+    this.#rtcp = new LegRtcp({
+      ...options.rtcp,
+      source: {
+        ssrc: () => this.#source.ssrc,
+        statistics: () => this.#statistics,
+        startedMs: () => this.#startedMs,
+        placeOf: (timestamp) => this.#timeline.placeOf(timestamp),
+      },
+    });
+    this.#security = options.security === undefined ? undefined : new LegSecurity(options.security);
     this.#events = new TelephoneEvents((event) => options.onTelephoneEvent?.(event));
     this.#watch = new MediaWatch({
       silentAfterMs: options.silentAfterMs ?? SILENT_AFTER_MS,
@@ -77,15 +97,20 @@ export class LegMedia {
     });
   }
 
-  /** One datagram of the RTP port, with its source. */
+  /** One datagram of the RTP port, with its source; it may be changed in place. */
   takeRtp(datagram: Buffer, address: string, port: number, nowMs: number): void {
     if (this.#finished) return;
     if (isRtcp(datagram)) {
-      this.takeRtcp(datagram);
+      this.takeRtcp(datagram, address, nowMs);
+      return;
+    }
+    const length = this.#security === undefined ? datagram.length : this.#security.unprotectRtp(datagram);
+    if (typeof length === 'string') {
+      this.#dropProtected(length);
       return;
     }
     const packet = this.#packet;
-    if (readRtpPacket(datagram, packet) !== undefined) {
+    if (readRtpPacket(datagram, packet, length) !== undefined) {
       this.#counters.malformed++;
       return;
     }
@@ -109,11 +134,41 @@ export class LegMedia {
     }
   }
 
-  /** One datagram of the RTCP port, or of the RTP port when both share it. */
-  takeRtcp(datagram: Buffer): void {
-    if (this.#finished) return;
-    if (parseRtcp(datagram) === undefined) this.#counters.rtcpMalformed++;
-    else this.#counters.rtcp++;
+  /**
+   * One datagram of the RTCP port, or of the RTP port when both share it.
+   * @returns whether it is RTCP from the address of the leg's source
+   */
+  takeRtcp(datagram: Buffer, address: string, nowMs: number): boolean {
+    if (this.#finished) return false;
+    const plain = this.#security === undefined ? datagram : this.#security.unprotectRtcp(datagram);
+    if (typeof plain === 'string') {
+      this.#counters.rtcpUnauthenticated++;
+      return false;
+    }
+    const from = this.#source.lastSource?.address === address ? 'source' : 'elsewhere';
+    return this.#rtcp.take(plain, from, nowMs) && from === 'source';
+  }
+
+  /** The report to send now, protected where the leg is; undefined while none is due. */
+  dueReport(nowMs: number): Buffer | undefined {
+    return this.#protect(this.#rtcp.due(nowMs));
+  }
+
+  /** The last report, as `dueReport`; undefined where none was sent before. */
+  goodbye(nowMs: number): Buffer | undefined {
+    return this.#protect(this.#rtcp.goodbye(nowMs));
+  }
+
+  /** What a new offer protects the leg by; packets under the keys before are taken for a while. */
+  secure(terms: SrtpTerms | undefined): void {
+    if (terms === undefined) this.#security = undefined;
+    else if (this.#security === undefined) this.#security = new LegSecurity(terms);
+    else this.#security.renew(terms);
+  }
+
+  /** How much longer a stretch of the leg's clock took on ours, by the sender's reports; see `SenderClock`. */
+  correctionMs(legMs: number): number {
+    return this.#rtcp.correctionMs(legMs);
   }
 
   /** Every 100 ms or so: gives up overdue gaps, and lets silence flow where no packets do. */
@@ -139,10 +194,6 @@ export class LegMedia {
   /** See `MediaWatch.expect`. */
   expect(expected: 'media' | 'nothing', nowMs: number): void {
     this.#watch.expect(expected, nowMs);
-  }
-
-  get isSilent(): boolean {
-    return this.#watch.isSilent;
   }
 
   /** Who spoke last, for whoever has these ports next. */
@@ -177,8 +228,10 @@ export class LegMedia {
       telephoneEventPackets: own.telephoneEvent,
       telephoneEventsMalformed: own.telephoneEventMalformed,
       comfortNoisePackets: own.comfortNoise,
-      rtcpPackets: own.rtcp,
-      rtcpMalformed: own.rtcpMalformed,
+      packetsUnauthenticated: own.unauthenticated,
+      packetsReplayed: own.replayed,
+      rtcpUnauthenticated: own.rtcpUnauthenticated,
+      ...this.#rtcp.counters(),
       concealedMs: timeline.lossSamples / SAMPLES_PER_MS,
       silenceMs: timeline.silenceSamples / SAMPLES_PER_MS,
       overlapMs: timeline.overlapSamples / SAMPLES_PER_MS,
@@ -188,6 +241,17 @@ export class LegMedia {
       timestampResets: timeline.timestampResets,
       bufferOverflows: buffer.overflows,
     };
+  }
+
+  #dropProtected(fault: SrtpFault): void {
+    if (fault === 'malformed') this.#counters.malformed++;
+    else if (fault === 'replayed') this.#counters.replayed++;
+    else this.#counters.unauthenticated++;
+  }
+
+  #protect(compound: Buffer | undefined): Buffer | undefined {
+    if (compound === undefined || this.#security === undefined) return compound;
+    return this.#security.protectRtcp(compound);
   }
 
   /** The first source, another one, or a new run of sequence numbers: what was before ends here. */

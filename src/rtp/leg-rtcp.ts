@@ -21,6 +21,7 @@ export interface LegRtcpOptions {
   readonly cname: string;
   /** From 0 to 1. */
   readonly random: () => number;
+  readonly source: RtcpSource;
   /** The source said that it leaves. It may be wrong, so nothing ends by it. Once for each source. */
   readonly onGoodbye?: () => void;
 }
@@ -28,12 +29,12 @@ export interface LegRtcpOptions {
 /** What the leg knows of its source just now. */
 export interface RtcpSource {
   /** Undefined while none is known. */
-  readonly ssrc: number | undefined;
-  readonly statistics: ReceptionStatistics;
-  /** Our time since the leg's sample 0. */
-  readonly elapsedMs: number;
+  readonly ssrc: () => number | undefined;
+  readonly statistics: () => ReceptionStatistics;
+  /** Monotonic time of the leg's sample 0. */
+  readonly startedMs: () => number | undefined;
   /** The leg's sample of an RTP timestamp; undefined where it has no place near the leg's present. */
-  sampleAt(timestamp: number): number | undefined;
+  readonly placeOf: (timestamp: number) => number | undefined;
 }
 
 export interface LegRtcpCounters {
@@ -71,22 +72,23 @@ export class LegRtcp {
     this.#reports = new ReceiverReports(options.ssrc, options.cname);
   }
 
-  /** @returns whether it is RTCP */
-  take(datagram: Buffer, source: RtcpSource, nowMs: number): boolean {
+  /**
+   * Takes one datagram; what it says of the leg's source counts only where it comes from that source's address.
+   * @returns whether it is RTCP
+   */
+  take(datagram: Buffer, from: 'source' | 'elsewhere', nowMs: number): boolean {
     const compound = parseRtcp(datagram);
     if (compound === undefined) {
       this.#malformed++;
       return false;
     }
     this.#packets++;
-    this.#follow(source.ssrc);
-    if (source.ssrc === undefined) return true;
+    const ssrc = this.#follow();
+    if (ssrc === undefined || from === 'elsewhere') return true;
     for (const report of compound.reports) {
-      if (report instanceof RtcpSrPacket && report.ssrc === source.ssrc) {
-        this.#takeReport(report, source, nowMs);
-      }
+      if (report instanceof RtcpSrPacket && report.ssrc === ssrc) this.#takeReport(report, nowMs);
     }
-    if (compound.goodbyes.includes(source.ssrc)) {
+    if (compound.goodbyes.includes(ssrc)) {
       this.#goodbyes++;
       if (this.#goodbyes === 1) this.#options.onGoodbye?.();
     }
@@ -94,17 +96,17 @@ export class LegRtcp {
   }
 
   /** The report to send now, or undefined while none is due. The first is due after half an interval (§6.2). */
-  due(source: RtcpSource, nowMs: number): Buffer | undefined {
+  due(nowMs: number): Buffer | undefined {
     this.#dueMs ??= nowMs + this.#drawMs(INTERVAL_MS / 2);
     if (nowMs < this.#dueMs) return undefined;
     this.#dueMs = nowMs + this.#drawMs(INTERVAL_MS);
-    return this.#write(source, nowMs);
+    return this.#write(nowMs);
   }
 
   /** The last report, with a BYE; undefined where nothing was ever sent, since then none may be (§6.3.7). */
-  goodbye(source: RtcpSource, nowMs: number): Buffer | undefined {
+  goodbye(nowMs: number): Buffer | undefined {
     if (this.#sent === 0) return undefined;
-    return Buffer.concat([this.#write(source, nowMs), this.#reports.goodbye()]);
+    return Buffer.concat([this.#write(nowMs), this.#reports.goodbye()]);
   }
 
   /** See `SenderClock.correctionMs`. */
@@ -124,33 +126,41 @@ export class LegRtcp {
     };
   }
 
-  #takeReport({ senderInfo }: RtcpSrPacket, source: RtcpSource, nowMs: number): void {
+  #takeReport({ senderInfo }: RtcpSrPacket, nowMs: number): void {
     const { ntpTimestamp, rtpTimestamp } = senderInfo;
     this.#lastSenderReport = {
       ntpMiddle: Number((ntpTimestamp >> 16n) & 0xffff_ffffn),
       arrivalMs: nowMs,
     };
-    const sample = source.sampleAt(rtpTimestamp);
+    const { startedMs, placeOf } = this.#options.source;
+    const [sample, startMs] = [placeOf(rtpTimestamp), startedMs()];
     const ntpMs = ntpTimestamp === 0n ? undefined : Number(ntpTimestamp) / NTP_UNITS_PER_MS;
-    const used = sample !== undefined && this.#clock.take({ elapsedMs: source.elapsedMs, sample, ntpMs });
+    const used =
+      sample !== undefined &&
+      startMs !== undefined &&
+      this.#clock.take({ elapsedMs: nowMs - startMs, sample, ntpMs });
     if (!used) this.#ignored++;
   }
 
-  #write(source: RtcpSource, nowMs: number): Buffer {
-    this.#follow(source.ssrc);
+  #write(nowMs: number): Buffer {
+    const ssrc = this.#follow();
     this.#sent++;
-    return this.#reports.write(source.ssrc, source.statistics, this.#lastSenderReport, nowMs);
+    return this.#reports.write(ssrc, this.#options.source.statistics(), this.#lastSenderReport, nowMs);
   }
 
-  #follow(ssrc: number | undefined): void {
-    if (ssrc === this.#source) return;
+  /** The SSRC of the leg's source now; another one than before has said nothing yet. */
+  #follow(): number | undefined {
+    const ssrc = this.#options.source.ssrc();
+    if (ssrc === this.#source) return ssrc;
     this.#source = ssrc;
     this.#lastSenderReport = undefined;
     this.#clock.changeSender();
-    if (ssrc !== this.#ssrc) return;
-    // §8.2: two members of one SSRC; we are the one that nobody knows yet.
-    this.#ssrc = (this.#ssrc ^ 0x5555_5555) >>> 0;
-    this.#reports = new ReceiverReports(this.#ssrc, this.#options.cname);
+    if (ssrc === this.#ssrc) {
+      // §8.2: two members of one SSRC; we are the one that nobody knows yet.
+      this.#ssrc = (this.#ssrc ^ 0x5555_5555) >>> 0;
+      this.#reports = new ReceiverReports(this.#ssrc, this.#options.cname);
+    }
+    return ssrc;
   }
 
   #drawMs(meanMs: number): number {

@@ -1,16 +1,24 @@
+import { randomBytes, randomInt } from 'node:crypto';
 import type { RemoteInfo } from 'node:dgram';
 
 import type { Clock } from '../clock.ts';
 import { toError } from '../errors.ts';
+import { within } from '../within.ts';
 import type { SignalledSource } from './latch-rule.ts';
 import { LegMedia } from './leg-media.ts';
 import type { LegMediaCounters } from './leg-media-counters.ts';
 import type { LegTicker } from './leg-ticker.ts';
 import type { MediaSink } from './media-sink.ts';
+import { isRtcp } from './packet.ts';
 import type { NegotiatedPayloads } from './payload-map.ts';
 import type { PortPool } from './port-pool.ts';
+import { RtcpRoute, type SignalledRtcp } from './rtcp-route.ts';
 import { bindPair, type SocketPair } from './socket-pair.ts';
+import type { SrtpTerms } from './srtp-key.ts';
 import type { TelephoneEvent } from './telephone-events.ts';
+
+/** How long the last report may take to leave. */
+const GOODBYE_WITHIN_MS = 500;
 
 export interface LegReceiverOptions extends NegotiatedPayloads {
   readonly ports: PortPool;
@@ -29,6 +37,12 @@ export interface LegReceiverOptions extends NegotiatedPayloads {
   readonly onBack?: (silentMs: number) => void;
   /** Default: 10,000 ms. */
   readonly silentAfterMs?: number | undefined;
+  /** Where the peer wants our reports. */
+  readonly rtcp?: SignalledRtcp | undefined;
+  /** What protects the leg; undefined: plain RTP. */
+  readonly security?: SrtpTerms | undefined;
+  /** The peer said by RTCP that it leaves. Once for each source; nothing ends by it. */
+  readonly onGoodbye?: () => void;
   /** The leg's own code threw, such as its sink: the leg's media ended, other legs go on. Once. */
   readonly onFault?: (error: Error) => void;
 }
@@ -46,11 +60,17 @@ export interface LegReceiver extends AsyncDisposable {
   counters(): LegReceiverCounters;
   /** The peer announced another address: the next source that may be by the rule replaces the present one. */
   relatch(signalled?: SignalledSource): void;
+  /** Where a new offer wants our reports, and what protects the leg from now on. */
+  secure(security: SrtpTerms | undefined, rtcp: SignalledRtcp | undefined): void;
+  /**
+   * How much longer the leg's clock took to a place than it shows, by our clock: the sender's drift, as its
+   * reports tell it. At most 500 ppm of the time since the leg began; 0 without reports.
+   */
+  correctionMs(legMs: number): number;
   /** The payload types of a new offer; those before keep their meaning where it does not change it. */
   renegotiate(payloads: NegotiatedPayloads): void;
   /** Whether the peer announced that it sends; while it did not, silence is not told. */
   expect(expected: 'media' | 'nothing'): void;
-  readonly isSilent: boolean;
   /** Hands out what is held and ends the sink; what comes later is ignored. May be called twice. */
   finish(): void;
   /** Closes the sockets and lets the ports rest. Without `finish` before, what is held is lost. May be called twice. */
@@ -70,6 +90,7 @@ export async function openLegReceiver(options: LegReceiverOptions): Promise<LegR
 
 class UdpLegReceiver implements LegReceiver {
   readonly #options: LegReceiverOptions;
+  readonly #rtcpRoute: RtcpRoute;
   #media!: LegMedia;
   #pair: SocketPair | undefined;
   /** `opening`: nobody was told the port, so whatever comes is meant for somebody else. */
@@ -79,6 +100,7 @@ class UdpLegReceiver implements LegReceiver {
 
   constructor(options: LegReceiverOptions) {
     this.#options = options;
+    this.#rtcpRoute = new RtcpRoute(options.rtcp);
   }
 
   async open(): Promise<void> {
@@ -86,16 +108,22 @@ class UdpLegReceiver implements LegReceiver {
       onRtp: (datagram, source) => {
         this.#takeRtp(datagram, source);
       },
-      onRtcp: (datagram) => {
-        if (this.#state === 'receiving') this.#media.takeRtcp(datagram);
+      onRtcp: (datagram, source) => {
+        this.#takeRtcp(datagram, source, 'rtcp');
       },
       onSocketError: () => {
         this.#socketErrors++;
       },
     });
-    const { clock, onStarted, ports, ticker } = this.#options;
+    const { clock, onStarted, onGoodbye, ports, ticker } = this.#options;
     this.#media = new LegMedia({
       ...this.#options,
+      rtcp: {
+        ssrc: randomInt(2 ** 32),
+        cname: randomBytes(12).toString('base64'),
+        random: Math.random,
+        ...(onGoodbye === undefined ? {} : { onGoodbye }),
+      },
       lastSource: ports.lastSource(this.rtpPort),
       started: (atMs) => {
         onStarted?.(new Date(clock.wallTime().getTime() - (clock.monotonicMs() - atMs)));
@@ -121,6 +149,15 @@ class UdpLegReceiver implements LegReceiver {
     this.#media.relatch(signalled);
   }
 
+  secure(security: SrtpTerms | undefined, rtcp: SignalledRtcp | undefined): void {
+    this.#media.secure(security);
+    this.#rtcpRoute.redirect(rtcp);
+  }
+
+  correctionMs(legMs: number): number {
+    return this.#media.correctionMs(legMs);
+  }
+
   renegotiate(payloads: NegotiatedPayloads): void {
     this.#media.renegotiate(payloads);
   }
@@ -129,14 +166,11 @@ class UdpLegReceiver implements LegReceiver {
     this.#media.expect(expected, this.#options.clock.monotonicMs());
   }
 
-  get isSilent(): boolean {
-    return this.#state === 'receiving' && this.#media.isSilent;
-  }
-
   /** For the ticker. */
   tick(nowMs: number): void {
     try {
       this.#media.tick(nowMs);
+      if (this.#rtcpRoute.target !== undefined) void this.#sendReport(this.#media.dueReport(nowMs));
     } catch (error) {
       this.#fail(error);
     }
@@ -156,7 +190,7 @@ class UdpLegReceiver implements LegReceiver {
     this.#end();
     const { lastSource } = this.#media;
     if (lastSource !== undefined) this.#options.ports.remember(this.rtpPort, lastSource);
-    this.#closed ??= this.#pair!.close();
+    this.#closed ??= this.#sayGoodbye().then(() => this.#pair!.close());
     return this.#closed;
   }
 
@@ -166,11 +200,36 @@ class UdpLegReceiver implements LegReceiver {
 
   #takeRtp(datagram: Buffer, source: RemoteInfo): void {
     if (this.#state !== 'receiving') return;
+    if (isRtcp(datagram)) {
+      this.#takeRtcp(datagram, source, 'rtp');
+      return;
+    }
     try {
       this.#media.takeRtp(datagram, source.address, source.port, this.#options.clock.monotonicMs());
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #takeRtcp(datagram: Buffer, { address, port }: RemoteInfo, socket: 'rtp' | 'rtcp'): void {
+    if (this.#state !== 'receiving') return;
+    try {
+      const isOfSource = this.#media.takeRtcp(datagram, address, this.#options.clock.monotonicMs());
+      if (isOfSource) this.#rtcpRoute.heard(address, port, socket);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #sendReport(report: Buffer | undefined): Promise<void> {
+    const { target } = this.#rtcpRoute;
+    if (report !== undefined && target !== undefined) await this.#pair!.send(report, target);
+  }
+
+  /** The last report. A send that the system does not answer must not keep the ports. */
+  async #sayGoodbye(): Promise<void> {
+    const goodbye = this.#media.goodbye(this.#options.clock.monotonicMs());
+    await within(GOODBYE_WITHIN_MS, this.#sendReport(goodbye));
   }
 
   #end(): void {

@@ -111,6 +111,13 @@ export class Timeline {
     return this.#anchor === 'adrift' || isFar || sample < 0 ? this.#position : sample;
   }
 
+  /** The index of a timestamp, where it is tied to the leg's clock and not far from the present. */
+  placeOf(timestamp: number): number | undefined {
+    if (this.#anchor !== 'held') return undefined;
+    const sample = this.#sampleOf(timestamp);
+    return Math.abs(sample - this.#position) > GAP_MAX_MS * SAMPLES_PER_MS ? undefined : sample;
+  }
+
   /** Whether `tick` filled since the last packet. */
   get isPaused(): boolean {
     return this.#pauseSamples > 0;
