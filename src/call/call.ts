@@ -114,7 +114,9 @@ export class Call implements DialogCall {
   }
 
   dialogGone(dialog: CallDialog, reason: EndReason): void {
-    void this.#remove(dialog, reason);
+    this.#remove(dialog, reason).catch((error: unknown) => {
+      this.#services.logger.error({ err: toError(error), callId: this.id }, 'call did not end cleanly');
+    });
   }
 
   /** Ends the call from our side, by BYE; resolves when that is answered, or was given up. Never rejects. */
@@ -179,7 +181,7 @@ export class Call implements DialogCall {
     }
     // Taken before the ports are bound: two dialogs may open their legs at the same time.
     const legNo = (this.#legNumbers += 1) - 1;
-    const leg: Leg | undefined = await Leg.open(this.#services, {
+    const leg = await Leg.open(this.#services, {
       callId: this.id,
       legNo,
       line,
@@ -188,8 +190,8 @@ export class Call implements DialogCall {
       onChange: () => {
         this.changed();
       },
-      onEvent: (kind, detail) => {
-        this.event(kind, detail, leg);
+      onEvent: (kind, detail, from) => {
+        this.event(kind, detail, from);
       },
     }).catch((error: unknown) => {
       if (when === 'first') throw error;

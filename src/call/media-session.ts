@@ -98,7 +98,7 @@ export class MediaSession {
 
   /** Ends every leg. Never rejects. */
   async end(): Promise<void> {
-    await Promise.all(this.#legs.map((leg) => leg.end()));
+    await Promise.allSettled(this.#legs.map((leg) => leg.end()));
   }
 
   #exclusively<T>(exchange: () => T | Promise<T>): Promise<T> {

@@ -221,7 +221,9 @@ export class SipListener {
           sdp = undefined;
         } catch (error) {
           user.abandoned();
-          throw error;
+          if (!(error instanceof CallscribeError)) throw error;
+          invite.refuse(refusal({ kind: 'refuse', status: 488 }));
+          return;
         }
       }
     }
