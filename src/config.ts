@@ -57,6 +57,10 @@ export interface Config {
     readonly advertisedAddress: string | undefined;
     readonly portMin: number;
     readonly portMax: number;
+    /** No packet for so long on a line that announced media, and an event and a metric say so. */
+    readonly silentAfterMs: number;
+    /** Whether rows say which keys were pressed, or only that some were. */
+    readonly dtmfDigits: 'store' | 'hide';
   };
   readonly http: HostPort;
   readonly dataDir: string;
@@ -199,6 +203,10 @@ const environment = z.object({
     portMin: 20_000,
     portMax: 29_999,
   }),
+  MEDIA_SILENT_SECONDS: integer(1, 3_600).default(10),
+  DTMF_DIGITS: setting('store or hide', (value) =>
+    (['store', 'hide'] as const).find((able) => able === value),
+  ).default('hide'),
   SIP_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
     list(value, (part) => (isCidr(part) ? part : undefined)),
   ).default(PRIVATE_NETWORKS.split(',')),
@@ -310,6 +318,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       address: value.RTP_ADDRESS,
       advertisedAddress: value.RTP_ADVERTISED_ADDRESS,
       ...value.RTP_PORTS,
+      silentAfterMs: value.MEDIA_SILENT_SECONDS * 1_000,
+      dtmfDigits: value.DTMF_DIGITS,
     },
     http: value.HTTP_LISTEN,
     dataDir: value.DATA_DIR,

@@ -14,6 +14,14 @@ export interface Metrics {
   /** Peers of calls without a sign of life, by what they said when asked. */
   readonly dialogProbes: Counter<'found'>;
   readonly jobs: Counter<'queue' | 'outcome'>;
+  /** What came to the media ports, counted when a leg ends. */
+  readonly rtpPackets: Counter<'fate'>;
+  readonly concealedMs: Counter;
+  /** Legs now on which nothing comes though media is expected. */
+  readonly silentLegs: Gauge;
+  readonly mediaSilences: Counter;
+  readonly holds: Counter<'cause'>;
+  readonly keys: Counter;
 }
 
 export function createMetrics(): Metrics {
@@ -60,6 +68,40 @@ export function createMetrics(): Metrics {
       name: 'callscribe_jobs_total',
       help: 'jobs by queue and outcome (published, refused, done, failed, malformed)',
       labelNames: ['queue', 'outcome'],
+      registers,
+    }),
+    rtpPackets: new Counter({
+      name: 'callscribe_rtp_packets_total',
+      help:
+        'packets of ended legs by fate (received, lost, late, duplicate, malformed, foreign, unknown_payload_type); ' +
+        'late and duplicate ones are among the received',
+      labelNames: ['fate'],
+      registers,
+    }),
+    concealedMs: new Counter({
+      name: 'callscribe_audio_concealed_ms_total',
+      help: 'milliseconds of ended legs whose packets were lost',
+      registers,
+    }),
+    silentLegs: new Gauge({
+      name: 'callscribe_legs_silent',
+      help: 'legs on which no packet has come for MEDIA_SILENT_SECONDS though the peer announced media',
+      registers,
+    }),
+    mediaSilences: new Counter({
+      name: 'callscribe_media_silences_total',
+      help: 'times that a leg fell silent for MEDIA_SILENT_SECONDS though the peer announced media',
+      registers,
+    }),
+    holds: new Counter({
+      name: 'callscribe_holds_total',
+      help: 'holds of legs by their first cause (inactive, null_address, port_zero, metadata, no_rtp)',
+      labelNames: ['cause'],
+      registers,
+    }),
+    keys: new Counter({
+      name: 'callscribe_dtmf_keys_total',
+      help: 'keys that callers pressed, as telephone-events told',
       registers,
     }),
   };

@@ -49,7 +49,9 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     vocabularyId: config.asr.vocabularyId,
     roleRules: config.roleRules,
     joinHeaders: config.sip.joinHeaders,
-    openReceiver: (options) => openLegReceiver({ ...options, ports, ticker, clock }),
+    openReceiver: (options) =>
+      openLegReceiver({ ...options, ports, ticker, clock, silentAfterMs: config.rtp.silentAfterMs }),
+    dtmfDigits: config.rtp.dtmfDigits,
     mediaAddressFor: async (peer) =>
       config.rtp.advertisedAddress ?? config.rtp.address ?? localAddressTowards(peer),
   };

@@ -120,6 +120,8 @@ const sentence: z.ZodType<FinalSentence> = z.object({
   emoTag: optional(z.string()),
   emoConfidence: optional(z.number()),
   asrTaskId: z.string(),
+  // Publishers before this field have none.
+  concealedMs: ms.default(0),
 });
 
 const leg: z.ZodType<LegRecord> = z.object({

@@ -21,10 +21,6 @@ export class MediaWatch {
     this.#options = options;
   }
 
-  get isSilent(): boolean {
-    return this.#state === 'silent';
-  }
-
   /** A packet of the leg came. */
   heard(nowMs: number): void {
     if (this.#state === 'silent') this.#end(nowMs);

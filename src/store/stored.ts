@@ -51,6 +51,7 @@ export interface StoredSentence {
   readonly emoTag: string | null;
   readonly emoConfidence: number | null;
   readonly asrTaskId: string;
+  readonly concealedMs: number;
   readonly storedAt: Date;
 }
 

@@ -91,6 +91,7 @@ function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOption
       emoTag: sentence.emotion?.tag,
       emoConfidence: sentence.emotion?.confidence,
       asrTaskId: leg.requestId,
+      concealedMs: 0,
     };
   });
 }

@@ -8,6 +8,8 @@ export interface AssemblerOptions {
   readonly legNo: number;
   /** Wall time of the leg's first sample. */
   readonly startedAt: Date;
+  /** How much of a stretch of the leg's audio was lost on the way, in milliseconds. */
+  readonly concealedMs: (beginMs: number, endMs: number) => number;
 }
 
 /**
@@ -43,7 +45,7 @@ export class TranscriptAssembler {
   }
 
   #toSentence(event: Extract<AsrEvent, { kind: 'final' }>, sentenceNo: number): FinalSentence {
-    const { startedAt, ...leg } = this.#options;
+    const { startedAt, concealedMs, ...leg } = this.#options;
     return {
       ...leg,
       sentenceNo,
@@ -61,6 +63,7 @@ export class TranscriptAssembler {
       emoTag: event.emotion?.tag,
       emoConfidence: event.emotion?.confidence,
       asrTaskId: event.taskId,
+      concealedMs: concealedMs(event.beginMs, event.endMs),
     };
   }
 }

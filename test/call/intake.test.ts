@@ -265,7 +265,7 @@ describe('in a dialog', () => {
     expect(stored).toMatchObject({ state: 'complete', endReason: 'bye' });
     expect(await loadLegs(test.pool, stored!.id)).toHaveLength(2);
     const kinds = (await loadEvents(test.pool, stored!.id)).map(({ kind }) => kind);
-    expect(kinds).toEqual(['metadata', 'reoffer', 'reoffer', 'reoffer']);
+    expect(kinds).toEqual(['metadata', 'reoffer', 'hold', 'reoffer', 'resume', 'reoffer']);
   });
 
   it('a request for a call that is gone gets 481', async () => {

@@ -79,6 +79,7 @@ export function aSentence(over: Partial<FinalSentence> & { callId: CallId; legId
     emoTag: undefined,
     emoConfidence: undefined,
     asrTaskId: '2bf83b9a-baeb-4fda-8d9a-000000000000',
+    concealedMs: 0,
     ...over,
   };
 }

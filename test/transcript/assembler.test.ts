@@ -7,7 +7,13 @@ import { TranscriptAssembler } from '../../src/transcript/assembler.ts';
 const STARTED_AT = new Date('2026-11-22T08:00:00.000Z');
 
 function assembler(): TranscriptAssembler {
-  return new TranscriptAssembler({ callId: newCallId(), legId: newLegId(), legNo: 1, startedAt: STARTED_AT });
+  return new TranscriptAssembler({
+    callId: newCallId(),
+    legId: newLegId(),
+    legNo: 1,
+    startedAt: STARTED_AT,
+    concealedMs: (beginMs, endMs) => (beginMs === 640 && endMs === 2980 ? 40 : 0),
+  });
 }
 
 const partial = (text: string): AsrEvent => ({ kind: 'partial', taskId: 't', beginMs: 640, text });
@@ -45,6 +51,7 @@ describe('TranscriptAssembler', () => {
         emoTag: 'neutral',
         emoConfidence: 0.9,
         asrTaskId: 't',
+        concealedMs: 40,
       },
     });
   });

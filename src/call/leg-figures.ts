@@ -1,0 +1,17 @@
+import type { Metrics } from '../metrics.ts';
+import type { LegReceiverCounters } from '../rtp/receiver.ts';
+
+/** Adds what came to one leg's ports to the figures of the process; once, when the leg has ended. */
+export function countLegMedia(
+  { rtpPackets, concealedMs }: Pick<Metrics, 'rtpPackets' | 'concealedMs'>,
+  counters: LegReceiverCounters,
+): void {
+  rtpPackets.inc({ fate: 'received' }, counters.packetsReceived);
+  rtpPackets.inc({ fate: 'lost' }, counters.packetsLost);
+  rtpPackets.inc({ fate: 'late' }, counters.packetsLate);
+  rtpPackets.inc({ fate: 'duplicate' }, counters.packetsDuplicate);
+  rtpPackets.inc({ fate: 'malformed' }, counters.packetsMalformed);
+  rtpPackets.inc({ fate: 'foreign' }, counters.packetsForeign);
+  rtpPackets.inc({ fate: 'unknown_payload_type' }, counters.packetsUnknownPayloadType);
+  concealedMs.inc(counters.concealedMs);
+}
