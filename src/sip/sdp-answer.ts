@@ -1,10 +1,17 @@
 import { type SessionDescription, write } from 'sdp-transform';
 
 import type { Direction, OfferedLine, SdpOffer } from './sdp.ts';
+import { type OwnCrypto, writeCrypto } from './sdp-crypto.ts';
 
 /** Our side of one m-line: the port we receive on, or a refusal (port 0). */
 export type LineAnswer =
-  | { readonly kind: 'accept'; readonly rtpPort: number; readonly rtcpPort: number }
+  | {
+      readonly kind: 'accept';
+      readonly rtpPort: number;
+      readonly rtcpPort: number;
+      /** Of a line over SRTP. */
+      readonly crypto?: OwnCrypto | undefined;
+    }
   | { readonly kind: 'refuse' };
 
 /** What our answers say of us; one for the life of a dialog. */
@@ -101,6 +108,7 @@ export function acceptedLine(
     fmtp: event === undefined ? [] : [{ payload: event.payloadType, config: event.events }],
     ...labelOf(line),
     direction,
+    ...(ports.crypto === undefined ? {} : { crypto: [writeCrypto(ports.crypto)] }),
     ...(line.rtcpMux
       ? { rtcpMux: 'rtcp-mux' }
       : {

@@ -16,6 +16,8 @@ export const OWN_LINE: OfferedLine = {
   direction: 'sendrecv',
   label: undefined,
   rtcpMux: false,
+  rtcp: undefined,
+  crypto: [],
   g711: [
     { payloadType: 8, law: 'PCMA' },
     { payloadType: 0, law: 'PCMU' },

@@ -2,6 +2,7 @@ import { parse, type SessionDescription } from 'sdp-transform';
 
 import { CallscribeError, toError } from '../errors.ts';
 import type { G711Law } from '../rtp/payload-map.ts';
+import { chooseCrypto, type CryptoLine, isSecureProtocol, readCryptoLines } from './sdp-crypto.ts';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
@@ -17,6 +18,10 @@ export interface OfferedLine {
   readonly direction: Direction;
   readonly label: string | undefined;
   readonly rtcpMux: boolean;
+  /** Where the peer wants RTCP, by a=rtcp (RFC 3605); undefined: the port above, at the same address. */
+  readonly rtcp: { readonly port: number; readonly address: string | undefined } | undefined;
+  /** The a=crypto lines that we can use. */
+  readonly crypto: readonly CryptoLine[];
   /** G.711 payload types in the offer's order of preference. */
   readonly g711: readonly { readonly payloadType: number; readonly law: G711Law }[];
   readonly telephoneEvent: { readonly payloadType: number; readonly events: string } | undefined;
@@ -76,7 +81,8 @@ export function readOffer(sdp: string): SdpOffer {
       `session description: m-line ${unreadable + 1} of ${session.media.length} is not "m=<media> <port> <proto> <fmt>"`,
     );
   }
-  return { lines: session.media.map((media) => readLine(session, media)) };
+  const crypto = readCryptoLines(sdp);
+  return { lines: session.media.map((media, index) => readLine(session, media, crypto[index] ?? [])) };
 }
 
 /** `m=audio 4000/1 RTP/AVP 0` (RFC 8866 §5.14): the count of ports is not for us, and the parser does not know it. */
@@ -91,7 +97,11 @@ function isReadable(media: Partial<SessionDescription['media'][number]>): boolea
   );
 }
 
-function readLine(session: SessionDescription, media: SessionDescription['media'][number]): OfferedLine {
+function readLine(
+  session: SessionDescription,
+  media: SessionDescription['media'][number],
+  crypto: readonly CryptoLine[],
+): OfferedLine {
   const formats = toText(media.payloads);
   const offered = formats
     .split(/\s+/)
@@ -117,6 +127,11 @@ function readLine(session: SessionDescription, media: SessionDescription['media'
     direction: media.direction ?? readDirection(session['direction']),
     label: readLabel(media),
     rtcpMux: media.rtcpMux !== undefined,
+    rtcp:
+      typeof media.rtcp?.port === 'number'
+        ? { port: media.rtcp.port, address: toText(media.rtcp.address) || undefined }
+        : undefined,
+    crypto,
     g711: offered.flatMap((payloadType) => {
       const law = nameOf(payloadType);
       return law === 'PCMU' || law === 'PCMA' ? [{ payloadType, law }] : [];
@@ -153,13 +168,21 @@ function readDirection(value: unknown): Direction {
   return value === 'sendonly' || value === 'recvonly' || value === 'inactive' ? value : 'sendrecv';
 }
 
-/** Whether the line is G.711 audio over plain RTP that is not switched off. */
+/**
+ * Whether the line is G.711 audio that is not switched off, over plain RTP, or over SRTP with a key that we can use.
+ * A secure line without one is never taken as a plain one.
+ */
 export function isAcceptable(line: OfferedLine, index: number): boolean {
   return (
     index < AUDIO_LINES_MAX &&
     line.media === 'audio' &&
     line.port !== 0 &&
-    (line.protocol === 'RTP/AVP' || line.protocol === 'RTP/AVPF') &&
+    isTakenProtocol(line) &&
     line.g711.length > 0
   );
+}
+
+function isTakenProtocol({ protocol, crypto }: OfferedLine): boolean {
+  if (isSecureProtocol(protocol)) return chooseCrypto(crypto) !== undefined;
+  return protocol === 'RTP/AVP' || protocol === 'RTP/AVPF';
 }

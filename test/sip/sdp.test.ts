@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { CallscribeError } from '../../src/errors.ts';
 import { isAcceptable, readOffer } from '../../src/sip/sdp.ts';
 import { answerDirection, writeAnswer } from '../../src/sip/sdp-answer.ts';
+import { testKey } from '../support/srtp-stream.ts';
 
 const SESSION = { sessionId: '7', version: 1, address: '192.0.2.1' };
 
@@ -149,5 +150,66 @@ describe('isAcceptable', () => {
   ])('%s: %s', (line, expected) => {
     const [read] = readOffer(offer(line)).lines;
     expect(read !== undefined && isAcceptable(read, 0)).toBe(expected);
+  });
+});
+
+describe('lines over SRTP', () => {
+  const inline = (n: number): string => `inline:${testKey(n).keyAndSalt.reveal().toString('base64')}`;
+  const secure = (protocol: string, ...crypto: string[]): string =>
+    offer(`m=audio 4000 ${protocol} 0`, ...crypto.map((line) => `a=crypto:${line}`));
+  const S80 = 'AES_CM_128_HMAC_SHA1_80';
+
+  it.each([
+    ['RTP/SAVP with a key', secure('RTP/SAVP', `1 ${S80} ${inline(1)}`), true],
+    ['RTP/SAVPF with a key', secure('RTP/SAVPF', `1 ${S80} ${inline(1)}`), true],
+    ['RTP/SAVP without one', secure('RTP/SAVP'), false],
+    ['RTP/SAVP with one that we cannot use', secure('RTP/SAVP', `1 AEAD_AES_256_GCM ${inline(1)}`), false],
+    ['RTP/SAVP without encryption', secure('RTP/SAVP', `1 ${S80} ${inline(1)} UNENCRYPTED_SRTP`), false],
+    ['DTLS', secure('UDP/TLS/RTP/SAVP', `1 ${S80} ${inline(1)}`), false],
+  ])('%s', (_, sdp, taken) => {
+    expect(isAcceptable(readOffer(sdp).lines[0]!, 0)).toBe(taken);
+  });
+
+  it('answers each line of a mixed offer by itself: the plain one plainly, the secure one by tag and our key', () => {
+    const mixed = readOffer(
+      offer(
+        'm=audio 4000 RTP/AVP 8',
+        'a=label:1',
+        'm=audio 4002 RTP/SAVP 8',
+        'a=label:2',
+        `a=crypto:1 AES_CM_128_HMAC_SHA1_32 ${inline(1)}`,
+        `a=crypto:2 ${S80} ${inline(2)}`,
+        'm=audio 4004 RTP/SAVP 8',
+        'a=label:3',
+      ),
+    );
+    const key = testKey(3);
+    const answer = writeAnswer(
+      mixed,
+      [
+        { kind: 'accept', rtpPort: 20_000, rtcpPort: 20_001 },
+        { kind: 'accept', rtpPort: 20_002, rtcpPort: 20_003, crypto: { tag: 2, suite: S80, key } },
+        { kind: 'refuse' },
+      ],
+      SESSION,
+    );
+    const lines = answer.split('\r\n').filter((line) => /^m=|^a=crypto|^a=label/.test(line));
+    expect(lines).toEqual([
+      'm=audio 20000 RTP/AVP 8',
+      'a=label:1',
+      'm=audio 20002 RTP/SAVP 8',
+      'a=label:2',
+      `a=crypto:2 ${S80} ${inline(3)}`,
+      'm=audio 0 RTP/SAVP 8',
+      'a=label:3',
+    ]);
+  });
+
+  it('reads where RTCP is wanted', () => {
+    const rtcpOf = (...lines: string[]) =>
+      readOffer(offer('m=audio 4000 RTP/AVP 0', ...lines)).lines[0]?.rtcp;
+    expect(rtcpOf()).toBeUndefined();
+    expect(rtcpOf('a=rtcp:4711')).toEqual({ port: 4711, address: undefined });
+    expect(rtcpOf('a=rtcp:4711 IN IP4 192.0.2.9')).toEqual({ port: 4711, address: '192.0.2.9' });
   });
 });
