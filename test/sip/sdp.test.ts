@@ -198,8 +198,8 @@ describe('lines over SRTP', () => {
       'm=audio 20000 RTP/AVP 8',
       'a=label:1',
       'm=audio 20002 RTP/SAVP 8',
-      'a=label:2',
       `a=crypto:2 ${S80} ${inline(3)}`,
+      'a=label:2',
       'm=audio 0 RTP/SAVP 8',
       'a=label:3',
     ]);
