@@ -55,6 +55,10 @@ export class DigestVerifier {
     });
   }
 
+  get realm(): string {
+    return this.#options.realm;
+  }
+
   /** The values of WWW-Authenticate, one for each algorithm. @param salt sets apart nonces of one millisecond */
   challenge(options: { readonly nowMs: number; readonly salt: string; readonly stale: boolean }): string[] {
     const { realm, algorithms } = this.#options;

@@ -21,8 +21,8 @@ export interface InviteGateOptions {
 export interface InviteCredentials {
   readonly method: string;
   readonly peerAddress: string;
-  /** As the library read it; undefined where there is none, `unreadable` where it could not be read. */
-  readonly authorization: Readonly<Record<string, string>> | undefined | 'unreadable';
+  /** As the library read them, each with its `scheme`; none where there were none. */
+  readonly authorization: readonly Readonly<Record<string, string>>[] | 'unreadable';
 }
 
 export type GateVerdict =
@@ -69,13 +69,14 @@ export class InviteGate {
     if (verifier === undefined) return { kind: 'pass' };
     const { authorization } = invite;
     if (authorization === 'unreadable') return { kind: 'refuse', status: 400 };
-    if (authorization === undefined) return this.#challenge(verifier, 'first');
+    const credentials = authorization.map(readCredentials).find((given) => given['realm'] === verifier.realm);
+    if (credentials === undefined) return this.#challenge(verifier, 'first');
     const { clock, onTurnedAway } = this.#options;
     if (!this.#guesses.has(invite.peerAddress, clock.monotonicMs())) {
       onTurnedAway('guessing');
       return { kind: 'refuse', status: 403 };
     }
-    const verdict = verifier.verify(readCredentials(authorization), {
+    const verdict = verifier.verify(credentials, {
       method: invite.method,
       nowMs: clock.wallTime().getTime(),
     });

@@ -250,9 +250,9 @@ export class SipListener {
 
 /** The library's own reader: parameter names as they stand, values with their quotes. It throws where it cannot read. */
 function readAuthorization(request: Srf.SrfRequest): InviteCredentials['authorization'] {
-  if (!request.has('authorization')) return undefined;
+  if (!request.has('authorization')) return [];
   try {
-    return request.getParsedHeader('authorization') as unknown as Record<string, string>;
+    return request.getParsedHeader('authorization') as unknown as Record<string, string>[];
   } catch {
     return 'unreadable';
   }
