@@ -16,6 +16,7 @@ export interface Metrics {
   readonly jobs: Counter<'queue' | 'outcome'>;
   /** What came to the media ports, counted when a leg ends. */
   readonly rtpPackets: Counter<'fate'>;
+  readonly rtcpPackets: Counter<'fate'>;
   readonly concealedMs: Counter;
   /** Legs now on which nothing comes though media is expected. */
   readonly silentLegs: Gauge;
@@ -73,8 +74,14 @@ export function createMetrics(): Metrics {
     rtpPackets: new Counter({
       name: 'callscribe_rtp_packets_total',
       help:
-        'packets of ended legs by fate (received, lost, late, duplicate, malformed, foreign, unknown_payload_type); ' +
-        'late and duplicate ones are among the received',
+        'packets of ended legs by fate (received, lost, late, duplicate, malformed, foreign, unknown_payload_type, ' +
+        'unauthenticated, replayed); late and duplicate ones are among the received; the last two are of SRTP',
+      labelNames: ['fate'],
+      registers,
+    }),
+    rtcpPackets: new Counter({
+      name: 'callscribe_rtcp_packets_total',
+      help: 'RTCP packets of ended legs by fate (received, malformed, unauthenticated, sent)',
       labelNames: ['fate'],
       registers,
     }),

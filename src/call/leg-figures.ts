@@ -3,7 +3,7 @@ import type { LegReceiverCounters } from '../rtp/receiver.ts';
 
 /** Adds what came to one leg's ports to the figures of the process; once, when the leg has ended. */
 export function countLegMedia(
-  { rtpPackets, concealedMs }: Pick<Metrics, 'rtpPackets' | 'concealedMs'>,
+  { rtpPackets, rtcpPackets, concealedMs }: Pick<Metrics, 'rtpPackets' | 'rtcpPackets' | 'concealedMs'>,
   counters: LegReceiverCounters,
 ): void {
   rtpPackets.inc({ fate: 'received' }, counters.packetsReceived);
@@ -13,5 +13,11 @@ export function countLegMedia(
   rtpPackets.inc({ fate: 'malformed' }, counters.packetsMalformed);
   rtpPackets.inc({ fate: 'foreign' }, counters.packetsForeign);
   rtpPackets.inc({ fate: 'unknown_payload_type' }, counters.packetsUnknownPayloadType);
+  rtpPackets.inc({ fate: 'unauthenticated' }, counters.packetsUnauthenticated);
+  rtpPackets.inc({ fate: 'replayed' }, counters.packetsReplayed);
+  rtcpPackets.inc({ fate: 'received' }, counters.rtcpPackets);
+  rtcpPackets.inc({ fate: 'malformed' }, counters.rtcpMalformed);
+  rtcpPackets.inc({ fate: 'unauthenticated' }, counters.rtcpUnauthenticated);
+  rtcpPackets.inc({ fate: 'sent' }, counters.rtcpReportsSent);
   concealedMs.inc(counters.concealedMs);
 }

@@ -25,8 +25,15 @@ export class LegTranscript {
 
   constructor(options: LegTranscriptOptions) {
     this.#options = options;
-    const { callId, legId, legNo, startedAt, concealedMs } = options;
-    this.#assembler = new TranscriptAssembler({ callId, legId, legNo, startedAt, concealedMs });
+    const { callId, legId, legNo, startedAt, concealedMs, correctionMs } = options;
+    this.#assembler = new TranscriptAssembler({
+      callId,
+      legId,
+      legNo,
+      startedAt,
+      concealedMs,
+      correctionMs,
+    });
     this.#done = this.#read();
   }
 

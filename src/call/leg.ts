@@ -11,7 +11,9 @@ import type { Metrics } from '../metrics.ts';
 import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
 import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
+import type { OwnCrypto } from '../sip/sdp-crypto.ts';
 import { NO_PARTY, type Party } from './call-parties.ts';
+import { LegCrypto, signalledRtcp } from './leg-crypto.ts';
 import { countLegMedia } from './leg-figures.ts';
 import { type DtmfDigits, LegKeys } from './leg-keys.ts';
 import { LegQuiet } from './leg-quiet.ts';
@@ -34,7 +36,7 @@ export interface LegServices {
   readonly logger: Logger;
   readonly metrics: Pick<
     Metrics,
-    'rtpPackets' | 'concealedMs' | 'silentLegs' | 'mediaSilences' | 'holds' | 'keys'
+    'rtpPackets' | 'rtcpPackets' | 'concealedMs' | 'silentLegs' | 'mediaSilences' | 'holds' | 'keys'
   >;
   readonly dtmfDigits: DtmfDigits;
 }
@@ -70,6 +72,7 @@ export class Leg {
   });
   readonly #quiet: LegQuiet;
   readonly #keys: LegKeys;
+  readonly #crypto = new LegCrypto();
   #receiver!: LegReceiver;
   #party: Party = NO_PARTY;
   #startedAt: Date | undefined;
@@ -109,11 +112,16 @@ export class Leg {
     leg.#receiver = await services.openReceiver({
       ...payloadsOf(line),
       signalled: line,
+      rtcp: signalledRtcp(line),
+      security: leg.#crypto.agree(line),
       onStarted: (at) => {
         leg.#start(at);
       },
       onFault: (error) => {
         leg.#mediaFailed(error);
+      },
+      onGoodbye: () => {
+        leg.#event('rtcp_bye', {});
       },
       onTelephoneEvent: (event) => {
         if (leg.#keys.take(event)) services.metrics.keys.inc();
@@ -143,6 +151,11 @@ export class Leg {
     return this.#receiver.rtcpPort;
   }
 
+  /** Our a=crypto line; undefined where the leg is plain RTP. */
+  get crypto(): OwnCrypto | undefined {
+    return this.#crypto.own;
+  }
+
   /** Whether its ports are given back. */
   get isClosed(): boolean {
     return this.#endedAt !== undefined;
@@ -154,7 +167,7 @@ export class Leg {
 
   /**
    * A new offer for the same line: its payload types are taken, its holds noted, and where it names another
-   * address, that one's packets are to be taken. A held line's placeholder is no address.
+   * address, that one's packets are to be taken, by the keys that it names. A held line's placeholder is no address.
    */
   reoffered(line: OfferedLine): void {
     const { address, port } = this.#line;
@@ -163,6 +176,7 @@ export class Leg {
     if (line.g711.length > 0) this.#receiver.renegotiate(payloadsOf(line));
     this.#quiet.follow(line);
     this.#line = isPlaceholder ? { ...line, address, port } : line;
+    this.#receiver.secure(this.#crypto.agree(this.#line), signalledRtcp(this.#line));
   }
 
   /**
@@ -248,6 +262,7 @@ export class Leg {
         Math.round(
           this.#audio.lostSamples(beginMs * SAMPLES_PER_MS, endMs * SAMPLES_PER_MS) / SAMPLES_PER_MS,
         ),
+      correctionMs: (legMs) => this.#receiver.correctionMs(legMs),
       session: openAsr({ model, vocabularyId }),
       publisher,
       live,

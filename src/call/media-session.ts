@@ -112,7 +112,7 @@ export class MediaSession {
     if (!isPause && !offer.lines.some((line, index) => isAcceptable(line, index))) {
       throw new CallscribeError(
         'SIP_NO_COMMON_CODEC',
-        `offer: found ${offer.lines.length} line(s) without G.711 over RTP, expected PCMU or PCMA in one`,
+        `offer: found ${offer.lines.length} line(s) without G.711 over RTP or SRTP by a=crypto, expected PCMU or PCMA in one`,
       );
     }
     const answers: LineAnswer[] = [];
@@ -206,7 +206,8 @@ export class MediaSession {
   #portsOf(index: number): LineAnswer {
     const line = this.#lines[index];
     if (line?.leg === undefined || !line.open) return { kind: 'refuse' };
-    return { kind: 'accept', rtpPort: line.leg.rtpPort, rtcpPort: line.leg.rtcpPort };
+    const { rtpPort, rtcpPort, crypto } = line.leg;
+    return { kind: 'accept', rtpPort, rtcpPort, crypto };
   }
 
   /** RFC 3264 §8: the version grows by one when the description changes, and only then. */

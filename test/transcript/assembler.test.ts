@@ -6,13 +6,14 @@ import { TranscriptAssembler } from '../../src/transcript/assembler.ts';
 
 const STARTED_AT = new Date('2026-11-22T08:00:00.000Z');
 
-function assembler(): TranscriptAssembler {
+function assembler(correctionMs = (_legMs: number): number => 0): TranscriptAssembler {
   return new TranscriptAssembler({
     callId: newCallId(),
     legId: newLegId(),
     legNo: 1,
     startedAt: STARTED_AT,
     concealedMs: (beginMs, endMs) => (beginMs === 640 && endMs === 2980 ? 40 : 0),
+    correctionMs,
   });
 }
 
@@ -62,5 +63,15 @@ describe('TranscriptAssembler', () => {
     expect(leg.accept(partial(''))).toBeUndefined();
     expect(leg.accept(final(''))).toBeUndefined();
     expect(leg.accept(final('好。'))?.sentence.sentenceNo).toBe(1);
+  });
+
+  it('corrects the wall times by the drift of the sender’s clock, and the leg’s own times never', () => {
+    const event = assembler((legMs) => -legMs / 100).accept(final('您好，您的话费余额是五十元。'));
+    expect(event?.sentence).toMatchObject({
+      beginMs: 640,
+      endMs: 2980,
+      beginAt: new Date(STARTED_AT.getTime() + 634),
+      endAt: new Date(STARTED_AT.getTime() + 2950),
+    });
   });
 });
