@@ -79,6 +79,8 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     onProbe: (found) => {
       metrics.dialogProbes.inc({ found });
     },
+    // drachtio-server 0.9.10 dies 32 s after a reliable response whose PRACK never comes, with all its calls.
+    reliableProvisional: config.drachtio === undefined ? 'where-required' : 'never',
     quietLimitMs: config.sip.quietLimitMs,
     onEdgeLost: () => {
       metrics.edgeLost.inc();

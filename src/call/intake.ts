@@ -90,7 +90,7 @@ function newCall(services: IntakeServices, key: JoinKey | undefined): Call {
 /** What links this call to another, where both are looked for later. */
 function identifiersOf(key: JoinKey | undefined, replaces: Replaces | undefined): CallIdentifier[] {
   return [
-    ...(key === undefined ? [] : [{ kind: key.kind, value: key.value }]),
+    ...(key === undefined ? [] : [{ kind: 'join-key', value: `${key.kind}:${key.value}` }]),
     ...(replaces === undefined ? [] : [{ kind: 'replaces', value: replaces.sipCallId }]),
   ];
 }

@@ -53,6 +53,11 @@ export interface SipListenerOptions {
   /** What a peer said that was asked after a long silence. */
   readonly onProbe: (found: 'alive' | 'gone') => void;
   readonly onEdgeLost: () => void;
+  /**
+   * Whether an INVITE that requires 100rel gets a reliable 183 before its 200. None is just as right: no provisional
+   * response but the 100 has to be sent (RFC 3262 §3). Default: where required.
+   */
+  readonly reliableProvisional?: 'where-required' | 'never';
   /** After so long without a packet and a request, the peer of a call is asked whether it stands. */
   readonly quietLimitMs: number;
   /** How long our own code may take for an answer; the peer gets 500 then. Default: 5 s. */
@@ -212,7 +217,8 @@ export class SipListener {
   ): Promise<void> {
     const contact = invite.contact(recording);
     let sdp: string | undefined = user.localSdp;
-    if (invite.isOpen && requires(invite.text, '100rel')) {
+    const isReliable = this.#options.reliableProvisional !== 'never';
+    if (isReliable && invite.isOpen && requires(invite.text, '100rel')) {
       const outcome = await invite.sendReliably(sdp, contact);
       if (outcome.kind === 'acknowledged' && outcome.answer !== undefined && user.awaitsAnswer) {
         try {
