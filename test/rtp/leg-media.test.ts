@@ -3,10 +3,12 @@ import { describe, expect, it } from 'vitest';
 
 import { LegMedia } from '../../src/rtp/leg-media.ts';
 import type { LegMediaOptions } from '../../src/rtp/leg-media-options.ts';
+import type { SrtpTerms } from '../../src/rtp/srtp-key.ts';
 import type { TelephoneEvent } from '../../src/rtp/telephone-events.ts';
 import { LOSS, RecordingSink, SILENCE } from '../support/recording-sink.ts';
 import { TEST_RTCP } from '../support/rtcp-options.ts';
 import { codeAt, codes, type PacketFields, rtpDatagram } from '../support/rtp-stream.ts';
+import { SrtpPeer, testKey } from '../support/srtp-stream.ts';
 
 const PEER = '192.0.2.1';
 const PTIME_SAMPLES = 160;
@@ -543,5 +545,79 @@ describe('LegMedia', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('LegMedia over SRTP', () => {
+  const SUITE = 'AES_CM_128_HMAC_SHA1_80';
+  const terms = (n: number): SrtpTerms => ({ suite: SUITE, remoteKeys: [testKey(n)], localKey: testKey(9) });
+  /** Twenty packets, the leg's samples from the first on; sequence numbers wrap after five. */
+  const plain = (i: number, ssrc = 0x1234): Buffer =>
+    rtpDatagram({
+      sequenceNumber: 65_531 + i,
+      timestamp: PTIME_SAMPLES * i,
+      ssrc,
+      payload: codes(PTIME_SAMPLES * i, PTIME_SAMPLES),
+    });
+
+  function setUpSecure(): {
+    media: LegMedia;
+    sink: RecordingSink;
+    take: (datagram: Buffer, i: number) => void;
+  } {
+    const { media, sink } = setUp({ security: terms(1) });
+    return {
+      media,
+      sink,
+      take: (datagram, i) => {
+        media.takeRtp(Buffer.from(datagram), PEER, 4_000, 20 * i);
+      },
+    };
+  }
+
+  it('plays every sample across the wrap of the sequence number, and none of what was tampered with or replayed', () => {
+    const { media, sink, take } = setUpSecure();
+    const peer = new SrtpPeer(SUITE, testKey(1));
+    const sealed = Array.from({ length: 20 }, (_, i) => peer.protect(plain(i)));
+    for (const [i, datagram] of sealed.entries()) {
+      const tampered = Buffer.from(datagram);
+      tampered[40]! ^= 0x01;
+      take(tampered, i);
+      take(plain(i), i);
+      take(datagram, i);
+      if (i >= 3) take(sealed[i - 3]!, i);
+    }
+    expect(sink.heard).toEqual([...codes(0, 20 * PTIME_SAMPLES)]);
+    expect(media.counters()).toMatchObject({
+      packetsReceived: 20,
+      packetsLost: 0,
+      packetsDuplicate: 0,
+      packetsUnauthenticated: 40,
+      packetsReplayed: 17,
+    });
+  });
+
+  it('goes on after a change of SSRC', () => {
+    const { media, sink, take } = setUpSecure();
+    const peer = new SrtpPeer(SUITE, testKey(1));
+    for (let i = 0; i < 20; i++) take(peer.protect(plain(i, i < 10 ? 1 : 2)), i);
+    expect(sink.heard).toEqual([...codes(0, 20 * PTIME_SAMPLES)]);
+    expect(media.counters()).toMatchObject({
+      packetsReceived: 20,
+      ssrcChanges: 1,
+      packetsUnauthenticated: 0,
+    });
+  });
+
+  it('goes on without a gap when a new offer brings another key', () => {
+    const { media, sink, take } = setUpSecure();
+    const [old, fresh] = [new SrtpPeer(SUITE, testKey(1)), new SrtpPeer(SUITE, testKey(2))];
+    for (let i = 0; i < 20; i++) {
+      if (i === 8) media.secure(terms(2));
+      // Two packets under the old key are on their way when the new one is answered.
+      take((i < 10 ? old : fresh).protect(plain(i)), i);
+    }
+    expect(sink.heard).toEqual([...codes(0, 20 * PTIME_SAMPLES)]);
+    expect(media.counters()).toMatchObject({ packetsReceived: 20, packetsUnauthenticated: 0 });
   });
 });
