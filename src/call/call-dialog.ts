@@ -156,7 +156,10 @@ export class CallDialog implements DialogUser {
     for (const { leg } of lineLegs) leg.party = this.parties.partyOf(leg.legNo);
     for (const { kind, detail, legNo, at } of events) {
       const leg = lineLegs.find((each) => each.leg.legNo === legNo)?.leg;
-      this.#call.event(kind, detail, leg, at);
+      // A leg's holds are intervals of its own, whatever tells of them.
+      if (leg !== undefined && kind === 'hold') leg.sentByMetadata('not-sent');
+      else if (leg !== undefined && kind === 'resume') leg.sentByMetadata('sent');
+      else this.#call.event(kind, detail, leg, at);
     }
   }
 }

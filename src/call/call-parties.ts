@@ -81,7 +81,7 @@ export const NO_PARTY: Party = {
 export class CallParties {
   readonly #options: CallPartiesOptions;
   readonly #headers: readonly HeaderLine[];
-  readonly #signalled: readonly SignalledParty[];
+  #signalled: readonly SignalledParty[];
   readonly #history = new MetadataHistory();
   readonly #identifiers = new IdentifierSet();
   readonly #lineParties = new Map<number, LineParty>();
@@ -97,8 +97,11 @@ export class CallParties {
   }
 
   /** Takes over what a request says; `assign` tells what that means for the legs. */
-  learn(content: Pick<RequestContent, 'metadata' | 'identifiers'>, at: Date): void {
+  learn(content: Pick<RequestContent, 'metadata' | 'identifiers' | 'signalled'>, at: Date): void {
     this.#identifiers.add(content.identifiers);
+    // Within a dialog the From says nothing new; what names the lines one by one does.
+    const named = content.signalled.filter(({ lineIndex }) => lineIndex !== undefined);
+    if (named.length > 0) this.#signalled = named;
     if (content.metadata !== undefined) this.#pending.push(...this.#history.apply(content.metadata, at));
   }
 
@@ -230,7 +233,7 @@ export class CallParties {
           kind: change.kind === 'held' ? 'hold' : 'resume',
           at,
           legNo: leg?.legNo,
-          detail: { by: 'metadata', streamId, participantIds },
+          detail: { cause: 'metadata', streamId, participantIds },
         };
       }
     }

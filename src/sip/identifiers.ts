@@ -139,7 +139,7 @@ function forms(kind: string, ...values: readonly (string | undefined)[]): readon
 function readUserToUser(kind: string, text: string): readonly CallIdentifier[] {
   const bare = (text.split(';', 1)[0] ?? '').trim().replace(/^"(.*)"$/, '$1');
   const isHex =
-    /^(?:[\da-f]{2})+$/i.test(bare) && (/encoding\s*=\s*hex/i.test(text) || /^00FA08/i.test(bare));
+    /^(?:[\da-f]{2})+$/i.test(bare) && (/encoding\s*=\s*hex/i.test(text) || /^(?:00)?FA08/i.test(bare));
   const value = isHex ? bare.replace(/^00/, '') : bare;
   const ucid = isHex ? /^FA08([\da-f]{4})([\da-f]{4})([\da-f]{8})/i.exec(value) : null;
   if (ucid === null) return [{ kind, value }];

@@ -8,6 +8,7 @@ import {
 import { baseType, type BodyPart, splitBody } from './multipart.ts';
 import { readMetadata, type RecordingMetadata } from './rs-metadata.ts';
 import { readOffer, type SdpOffer } from './sdp.ts';
+import { readSignalledParties, type SignalledParty } from './signalled-parties.ts';
 
 /** The parts of a request that the intake reads, whatever library delivered it. */
 export interface RequestText {
@@ -26,6 +27,8 @@ export interface RequestContent {
   readonly metadataText: string | undefined;
   /** Every id by which the call may be known, of headers and metadata. */
   readonly identifiers: readonly CallIdentifier[];
+  /** Who speaks on which line by the words of the headers. */
+  readonly signalled: readonly SignalledParty[];
 }
 
 const METADATA_TYPES: ReadonlySet<string> = new Set([
@@ -52,13 +55,15 @@ export function readContent(request: RequestText): RequestContent {
   }
   const sdp = parts.find((part) => part.contentType === 'application/sdp');
   const read = readMetadataPart(parts);
+  const headers = readHeaderLines(request.raw);
   return {
     offer: sdp === undefined ? undefined : readOffer(sdp.content),
     ...read,
     identifiers: [
-      ...identifiersOfHeaders(readHeaderLines(request.raw)),
+      ...identifiersOfHeaders(headers),
       ...(read.metadata === undefined ? [] : identifiersOfMetadata(read.metadata)),
     ],
+    signalled: readSignalledParties(headers),
   };
 }
 
