@@ -1,6 +1,6 @@
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
-import { type Edge, startEdge } from '../src/edge/edge.ts';
+import { type AppAddress, type Edge, startEdge } from '../src/edge/edge.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
 import { PeerAccess } from '../src/sip/peer-access.ts';
@@ -11,6 +11,8 @@ export interface SipSideDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Runs the embedded edge for the intakes of other processes, there and with that secret. */
+  readonly apps?: AppAddress;
 }
 
 /** A drachtio-server or the embedded edge, and who may speak to it. */
@@ -20,6 +22,8 @@ export interface SipSide {
   readonly sipAddresses: Edge['sipAddresses'];
   readonly peers: PeerAccess;
   readonly turnedAway: TurnedAway;
+  /** Intakes that are connected to the embedded edge now. */
+  apps(): number;
   close(): Promise<void>;
 }
 
@@ -42,12 +46,12 @@ export async function startSipSide(deps: SipSideDeps): Promise<SipSide> {
     clock,
   });
   const shared = { peers, turnedAway };
-  if (config.drachtio !== undefined) {
+  if (config.drachtio !== undefined && deps.apps === undefined) {
     const close = (): Promise<void> => {
       turnedAway.close();
       return Promise.resolve();
     };
-    return { ...shared, server: config.drachtio, sipAddresses: [], close };
+    return { ...shared, server: config.drachtio, sipAddresses: [], apps: () => 0, close };
   }
   const edge = await startEdge({
     listen: config.sip.listen,
@@ -60,12 +64,14 @@ export async function startSipSide(deps: SipSideDeps): Promise<SipSide> {
       connectionsPerSourceMax: config.sip.connectionsPerSource,
     },
     tls: config.sip.tls,
+    apps: deps.apps,
     onTlsUnusable: () => {
       metrics.tlsUnusable.inc();
     },
     logger,
     clock,
   });
+  const apps = (): number => edge.counters().apps;
   observe(metrics, 'callscribe_sip_connections', 'SIP connections over TCP and TLS', () => {
     return edge.counters().connections;
   });
@@ -73,9 +79,10 @@ export async function startSipSide(deps: SipSideDeps): Promise<SipSide> {
     const { serverTransactions, clientTransactions } = edge.counters();
     return serverTransactions + clientTransactions;
   });
+  observe(metrics, 'callscribe_edge_apps', 'intakes that are connected to the embedded edge', () => apps());
   const close = async (): Promise<void> => {
     await edge.close();
     turnedAway.close();
   };
-  return { ...shared, server: edge, sipAddresses: edge.sipAddresses, close };
+  return { ...shared, server: edge, sipAddresses: edge.sipAddresses, apps, close };
 }

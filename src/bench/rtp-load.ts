@@ -32,8 +32,8 @@ const PTIME_MS = 20;
 const CODES_A_PACKET = 160;
 const SLOTS = 20;
 const LEGS_A_CALL = 2;
-/** So many calls are begun before the oldest is answered. */
-const INVITING_AT_ONCE = 8;
+/** So many calls are begun, or ended, before the oldest is answered. */
+const AT_ONCE = 8;
 const ANSWER_TIMEOUT_MS = 32_000;
 
 /**
@@ -89,7 +89,7 @@ export class RtpLoad {
         await this.#placeCall(agent, target, count).catch(() => (this.#callsRefused += 1));
       }
     };
-    await Promise.all(Array.from({ length: INVITING_AT_ONCE }, placeNext));
+    await Promise.all(Array.from({ length: AT_ONCE }, placeNext));
   }
 
   async #placeCall(userAgent: CallerUserAgent, target: SipTarget, count: number): Promise<void> {
@@ -140,7 +140,10 @@ export class RtpLoad {
 
   /** Never rejects. */
   async hangUp(): Promise<void> {
-    await Promise.all(this.#calls.map((call) => call.hangUp()));
+    const hangUpNext = async (): Promise<void> => {
+      for (let call = this.#calls.pop(); call !== undefined; call = this.#calls.pop()) await call.hangUp();
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, hangUpNext));
     await this.#agent?.close();
     for (const leg of this.#slots.flat()) leg.close();
   }

@@ -33,8 +33,16 @@ export interface EdgeOptions {
   /** Needed where `listen` names a TLS address. */
   readonly tls?: TlsFiles | undefined;
   readonly onTlsUnusable?: () => void;
+  /** Where applications of other processes connect, and with what. Default: reachable locally only, a new secret. */
+  readonly apps?: AppAddress | undefined;
   readonly logger: Logger;
   readonly clock?: Clock;
+}
+
+export interface AppAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
 }
 
 /** Totals since the start, and what is going on now. */
@@ -60,7 +68,7 @@ export interface EdgeCounters {
 
 /** The embedded SIP edge: for drachtio-srf a drachtio-server, for the network a SIP user agent. */
 export interface Edge extends AsyncDisposable {
-  /** Where drachtio-srf connects, and the secret that it must bring. Made anew at every start, reachable locally only. */
+  /** Where drachtio-srf connects, and the secret that it must bring. */
   readonly host: string;
   readonly port: number;
   readonly secret: string;
@@ -71,9 +79,11 @@ export interface Edge extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+const LOOPBACK = '127.0.0.1';
+
 /**
- * Starts an in-process stand-in for drachtio-server. It speaks the wire protocol of drachtio-server 0.9.10 to
- * `drachtio-srf` over loopback TCP, and SIP over UDP, TCP and TLS, IPv4 and IPv6, to the network.
+ * Starts a stand-in for drachtio-server. It speaks the wire protocol of drachtio-server 0.9.10 to
+ * `drachtio-srf` over TCP, and SIP over UDP, TCP and TLS, IPv4 and IPv6, to the network.
  *
  *     network ══ SipEndpoint ─ Transactions ─ NetworkSide ──▶ AppServer ══ drachtio-srf
  *                     └─ NextHop ──┴── AppResponses, AppRequests ◀──┘
@@ -82,7 +92,7 @@ export interface Edge extends AsyncDisposable {
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { logger, clock = systemClock } = options;
-  const secret = randomBytes(24).toString('base64url');
+  const apps = options.apps ?? { host: LOOPBACK, port: 0, secret: randomBytes(24).toString('base64url') };
   const calls = new Calls();
   const endpoints: SipEndpoint[] = [];
   const tls =
@@ -100,9 +110,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     return admission;
   };
 
-  // Nobody knows the secret before this function returns, so the addresses may still be missing here.
-  const server = await AppServer.open({
-    secret,
+  const server = new AppServer({
+    secret: apps.secret,
     hostports: () => sipAddresses().map(showAddress).join(','),
     onSip: (message, client) => {
       onSip(message, client, { requests, responses, logger });
@@ -129,6 +138,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const sessionTimers = new SessionTimers({ transactions, nextHop, hangUp, logger });
   const requests = new AppRequests({ calls, transactions, nextHop, clock, logger });
   const responses = new AppResponses({ calls, clock, hangUp, sessionTimers });
+  let appPort: number;
   try {
     for (const listen of options.listen) {
       const endpoint = await openSipEndpoint({
@@ -143,6 +153,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       });
       endpoints.push(endpoint);
     }
+    // Last, since an application is told the addresses as soon as it is there.
+    appPort = await server.listen(apps.host, apps.port);
   } catch (thrown) {
     tls?.close();
     await Promise.all([server, ...endpoints].map((open) => open.close()));
@@ -159,9 +171,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   };
   const closeOnce = (): Promise<void> => (closing ??= close());
   return {
-    host: server.host,
-    port: server.port,
-    secret,
+    host: apps.host,
+    port: appPort,
+    secret: apps.secret,
     sipAddresses: sipAddresses(),
     counters: () => count({ calls, endpoints, refused, server, transactions }),
     close: closeOnce,
