@@ -11,6 +11,8 @@ export interface Metrics {
   readonly turnedAway: Counter<'reason'>;
   readonly tlsUnusable: Counter;
   readonly edgeLost: Counter;
+  /** Requests that our own code did not answer, by how. */
+  readonly ownFailures: Counter<'how'>;
   /** Peers of calls without a sign of life, by what they said when asked. */
   readonly dialogProbes: Counter<'found'>;
   readonly jobs: Counter<'queue' | 'outcome'>;
@@ -57,6 +59,12 @@ export function createMetrics(): Metrics {
     edgeLost: new Counter({
       name: 'callscribe_sip_edge_lost_total',
       help: 'times that the connection to the SIP edge was lost',
+      registers,
+    }),
+    ownFailures: new Counter({
+      name: 'callscribe_sip_own_failures_total',
+      help: 'SIP requests answered 500 because our own code threw or hung, by which',
+      labelNames: ['how'],
       registers,
     }),
     dialogProbes: new Counter({

@@ -82,6 +82,9 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     // drachtio-server 0.9.10 dies 32 s after a reliable response whose PRACK never comes, with all its calls.
     reliableProvisional: config.drachtio === undefined ? 'where-required' : 'never',
     quietLimitMs: config.sip.quietLimitMs,
+    onFailed: (how) => {
+      metrics.ownFailures.inc({ how });
+    },
     onEdgeLost: () => {
       metrics.edgeLost.inc();
     },

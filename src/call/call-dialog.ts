@@ -110,9 +110,9 @@ export class CallDialog implements DialogUser {
     return sdp;
   }
 
-  async acceptAnswer(...[answer]: Parameters<DialogUser['acceptAnswer']>): Promise<void> {
+  async acceptAnswer(...[answer, content]: Parameters<DialogUser['acceptAnswer']>): Promise<void> {
     await this.media.applyAnswer(answer);
-    this.#assign();
+    this.#learn(content);
     this.#call.changed();
     this.#call.event('answer', { directions: answer.lines.map(({ direction }) => direction) });
   }
@@ -151,7 +151,12 @@ export class CallDialog implements DialogUser {
 
   #assign(): void {
     const { lineLegs } = this.media;
-    const legs = lineLegs.map(({ index, label, leg }) => ({ index, label, legNo: leg.legNo }));
+    const legs = lineLegs.map(({ index, label, information, leg }) => ({
+      index,
+      label,
+      information,
+      legNo: leg.legNo,
+    }));
     const events = this.parties.assign(legs, this.#call.now());
     for (const { leg } of lineLegs) leg.party = this.parties.partyOf(leg.legNo);
     for (const { kind, detail, legNo, at } of events) {

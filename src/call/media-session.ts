@@ -23,6 +23,7 @@ export interface LineLeg {
   /** The m-line's position, from 0. */
   readonly index: number;
   readonly label: string | undefined;
+  readonly information: string | undefined;
   readonly leg: Leg;
 }
 
@@ -65,7 +66,7 @@ export class MediaSession {
   /** The legs of lines, in the order of the lines. */
   get lineLegs(): readonly LineLeg[] {
     return this.#lines.flatMap(({ agreed, leg }, index) =>
-      leg === undefined ? [] : [{ index, label: agreed.label, leg }],
+      leg === undefined ? [] : [{ index, label: agreed.label, information: agreed.information, leg }],
     );
   }
 

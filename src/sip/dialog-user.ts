@@ -9,6 +9,9 @@ import type { SessionTimer } from './session-timer.ts';
  */
 export type DialogEnd = 'bye' | 'ack_timeout' | 'session_expired' | 'no_media' | 'dialog_lost';
 
+/** How our own code came to give no answer. */
+export type OwnFailure = 'threw' | 'hung';
+
 /** What identifies a dialog, as seen from us (RFC 3261 §12). */
 export interface DialogTags {
   readonly sipCallId: string;
@@ -40,7 +43,7 @@ export interface DialogUser {
   /** The peer asks for an offer. */
   offerAnew(content: RequestContent): Promise<string>;
   /** The answer to our offer. @throws {CallscribeError} SIP_NO_COMMON_CODEC when it leaves no line */
-  acceptAnswer(answer: SdpOffer): Promise<void>;
+  acceptAnswer(answer: SdpOffer, content: RequestContent): Promise<void>;
   /** A request without an offer, which may carry metadata. */
   informed(method: string, content: RequestContent): void;
   /** The peer did something that a reader of the call may want to know. */
@@ -57,5 +60,7 @@ export interface FollowOptions {
   /** After so long without a packet and a request the peer is asked whether the call stands. */
   readonly quietLimitMs: number;
   readonly onProbe: (found: 'alive' | 'gone') => void;
+  /** Our own code failed to answer a request; the peer got 500. */
+  readonly onFailed: (how: OwnFailure) => void;
   readonly logger: Logger;
 }

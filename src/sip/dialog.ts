@@ -21,7 +21,7 @@ export function followDialog(
   user: DialogUser,
   options: FollowOptions,
 ): EstablishedDialog {
-  const { answerTimeoutMs, logger } = options;
+  const { answerTimeoutMs, onFailed, logger } = options;
   const requests = new InDialogRequests(user, options);
   let signs = 0;
   let over = false;
@@ -31,7 +31,9 @@ export function followDialog(
     handle: (text: RequestText) => InDialogAnswer | Promise<InDialogAnswer>,
   ): void => {
     signs += 1;
-    void answerOnce(response, { timeoutMs: answerTimeoutMs, logger }, () => handle(toText(request)));
+    void answerOnce(response, { timeoutMs: answerTimeoutMs, onFailed, logger }, () =>
+      handle(toText(request)),
+    );
   };
   const plain = (status: number, headers: Record<string, string> = {}): InDialogAnswer => ({
     status,
@@ -116,25 +118,30 @@ const NO_MEDIA_TEXT = 'No usable answer to the offer';
 
 export interface AnswerOnceOptions {
   readonly timeoutMs: number;
+  readonly onFailed: FollowOptions['onFailed'];
   readonly logger: Logger;
 }
 
 /** The one final response to an in-dialog request: what the handler gives, or 400, 488 or 500 in its place. */
 export async function answerOnce(
   response: Srf.SrfResponse,
-  { timeoutMs, logger }: AnswerOnceOptions,
+  { timeoutMs, onFailed, logger }: AnswerOnceOptions,
   handle: () => InDialogAnswer | Promise<InDialogAnswer>,
 ): Promise<void> {
   const handled = Promise.resolve().then(handle);
   let answer: InDialogAnswer;
   try {
     if ((await within(timeoutMs, handled)) === 'too-late') {
+      onFailed('hung');
       logger.error({ timeoutMs }, 'in-dialog request took too long');
       answer = TRY_AGAIN;
     } else answer = await handled;
   } catch (error) {
     const code = error instanceof CallscribeError ? error.code : undefined;
-    if (code === undefined) logger.error({ err: toError(error) }, 'in-dialog request failed');
+    if (code === undefined) {
+      onFailed('threw');
+      logger.error({ err: toError(error) }, 'in-dialog request failed');
+    }
     if (code === 'SIP_NO_COMMON_CODEC') answer = { status: 488, headers: { Accept: ACCEPTED_TYPES } };
     else if (code === 'SIP_MALFORMED') answer = { status: 400, headers: {} };
     else answer = TRY_AGAIN;

@@ -80,10 +80,12 @@ export class InDialogRequests {
     if (offered.of !== 'initial' && offered.of !== numberOf(ack)) return 'fine';
     this.#offered = undefined;
     try {
-      const { offer: answer } = readContent(ack);
-      if (answer === undefined)
+      const content = readContent(ack);
+      const answer = content.offer;
+      if (answer === undefined) {
         throw new CallscribeError('SIP_MALFORMED', 'ACK: found no answer to our offer');
-      await this.#user.acceptAnswer(answer);
+      }
+      await this.#user.acceptAnswer(answer, content);
       return 'fine';
     } catch (error) {
       const code = error instanceof CallscribeError ? error.code : undefined;

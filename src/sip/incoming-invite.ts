@@ -5,8 +5,7 @@ import type { Logger } from '../log.ts';
 import { within } from '../within.ts';
 import { ALLOW, SUPPORTED } from './capabilities.ts';
 import { toText } from './dialog.ts';
-import { ACCEPTED_TYPES, readContent, type RequestText } from './invite.ts';
-import type { SdpOffer } from './sdp.ts';
+import { ACCEPTED_TYPES, readContent, type RequestContent, type RequestText } from './invite.ts';
 
 export interface FinalAnswer {
   readonly status: number;
@@ -15,8 +14,8 @@ export interface FinalAnswer {
 
 /** What became of a reliable provisional response. */
 export type ReliableOutcome =
-  /** Acknowledged, with the answer where our offer was in it. */
-  | { readonly kind: 'acknowledged'; readonly answer: SdpOffer | undefined }
+  /** Acknowledged; the PRACK has the answer where our offer was in it. Undefined where it cannot be read. */
+  | { readonly kind: 'acknowledged'; readonly content: RequestContent | undefined }
   /** No PRACK came in time, or the edge could not send it reliably: the 2xx goes out all the same. */
   | { readonly kind: 'unacknowledged' }
   | { readonly kind: 'cancelled' };
@@ -116,9 +115,9 @@ export class IncomingInvite {
     if (this.#state === 'cancelled') return { kind: 'cancelled' };
     if (prack === undefined) return { kind: 'unacknowledged' };
     try {
-      return { kind: 'acknowledged', answer: readContent(toText(prack)).offer };
+      return { kind: 'acknowledged', content: readContent(toText(prack)) };
     } catch {
-      return { kind: 'acknowledged', answer: undefined };
+      return { kind: 'acknowledged', content: undefined };
     }
   }
 

@@ -6,7 +6,7 @@ import { within } from '../within.ts';
 import { hasUnreadBody } from './body-rules.ts';
 import { ALLOW, SUPPORTED } from './capabilities.ts';
 import { followDialog } from './dialog.ts';
-import type { DialogUser } from './dialog-user.ts';
+import type { DialogUser, OwnFailure } from './dialog-user.ts';
 import { EdgeConnection } from './edge-connection.ts';
 import { requires } from './header-lines.ts';
 import { IncomingInvite } from './incoming-invite.ts';
@@ -52,6 +52,8 @@ export interface SipListenerOptions {
   readonly onInviteAnswered: (status: number) => void;
   /** What a peer said that was asked after a long silence. */
   readonly onProbe: (found: 'alive' | 'gone') => void;
+  /** Our own code failed to answer a request; the peer got 500. */
+  readonly onFailed?: (how: OwnFailure) => void;
   readonly onEdgeLost: () => void;
   /**
    * Whether an INVITE that requires 100rel gets a reliable 183 before its 200. None is just as right: no provisional
@@ -152,7 +154,10 @@ export class SipListener {
       await this.#decide(invite);
     } catch (error) {
       const malformed = error instanceof CallscribeError && error.code === 'SIP_MALFORMED';
-      if (!malformed) logger.error({ err: toError(error) }, 'INVITE could not be handled');
+      if (!malformed) {
+        this.#failed('threw');
+        logger.error({ err: toError(error) }, 'INVITE could not be handled');
+      }
       invite.refuse(malformed ? { status: 400 } : TRY_AGAIN);
     }
   }
@@ -199,6 +204,7 @@ export class SipListener {
       peerAddress: request.source_address,
     });
     if ((await within(this.#answerTimeoutMs, asked)) === 'too-late') {
+      this.#failed('hung');
       this.#options.logger.error({ timeoutMs: this.#answerTimeoutMs }, 'INVITE took too long');
       invite.refuse(TRY_AGAIN);
       const late = await asked;
@@ -208,6 +214,10 @@ export class SipListener {
     const outcome = await asked;
     if (outcome.kind === 'answer') await this.#answer(invite, outcome.user, { recording, timer });
     else invite.refuse(refusal(outcome));
+  }
+
+  #failed(how: OwnFailure): void {
+    this.#options.onFailed?.(how);
   }
 
   async #answer(
@@ -220,9 +230,10 @@ export class SipListener {
     const isReliable = this.#options.reliableProvisional !== 'never';
     if (isReliable && invite.isOpen && requires(invite.text, '100rel')) {
       const outcome = await invite.sendReliably(sdp, contact);
-      if (outcome.kind === 'acknowledged' && outcome.answer !== undefined && user.awaitsAnswer) {
+      const content = outcome.kind === 'acknowledged' ? outcome.content : undefined;
+      if (content?.offer !== undefined && user.awaitsAnswer) {
         try {
-          await user.acceptAnswer(outcome.answer);
+          await user.acceptAnswer(content.offer, content);
           // Offer and answer are done; another description would be another offer (RFC 3261 §13.2.1).
           sdp = undefined;
         } catch (error) {
@@ -244,7 +255,17 @@ export class SipListener {
         const { quietLimitMs, onProbe, logger } = this.#options;
         const answerTimeoutMs = this.#answerTimeoutMs;
         user.answered(
-          followDialog(dialog, user, { contact, timer, answerTimeoutMs, quietLimitMs, onProbe, logger }),
+          followDialog(dialog, user, {
+            contact,
+            timer,
+            answerTimeoutMs,
+            quietLimitMs,
+            onProbe,
+            onFailed: (how) => {
+              this.#failed(how);
+            },
+            logger,
+          }),
         );
       },
       onFailure: () => {

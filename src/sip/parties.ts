@@ -15,6 +15,8 @@ export interface PartyLine {
   /** The m-line's position in the offer, from 0. */
   readonly index: number;
   readonly label: string | undefined;
+  /** i= of the line, where some peers without metadata put the id of its party. */
+  readonly information?: string | undefined;
 }
 
 /** Who speaks on one line, as far as it was told; the role is another question (`role-rules.ts`). */
@@ -67,6 +69,7 @@ export function matchParties(
     (line, position) =>
       bySender(view, streamOf(view, line), 'metadata') ??
       bySignalling(view, signalled, line, lines.length) ??
+      byInformation(view, line) ??
       byReceiver(view, lines, position) ??
       byMonoLine(view, lines) ??
       byPosition(view, lines, position) ??
@@ -103,6 +106,12 @@ function bySignalling(
   if (found.length > 1) return { ...UNKNOWN_PARTY, mapping: 'signalled', mixed: true, participantIds };
   const { name, uri, end } = party;
   return { ...UNKNOWN_PARTY, mapping: 'signalled', participantIds, name, uri, end };
+}
+
+/** Only where there is no metadata: beside it the line is described, not its party. */
+function byInformation(view: MetadataView, { information }: PartyLine): LineParty | undefined {
+  if (information === undefined || view.participants.length > 0) return undefined;
+  return { ...UNKNOWN_PARTY, mapping: 'signalled', participantIds: [information], uri: information };
 }
 
 function byReceiver(

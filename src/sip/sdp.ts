@@ -42,6 +42,7 @@ export interface SdpOffer {
 /** Lines beyond this are answered with port 0; a recording has two, a conference a handful. */
 const AUDIO_LINES_MAX = 32;
 const SDP_CHARACTERS_MAX = 65_536;
+const INFORMATION_CHARACTERS_MAX = 256;
 /** RFC 3550 §5.1: seven bits. */
 const PAYLOAD_TYPE_MAX = 127;
 const STATIC_LAWS: ReadonlyMap<number, G711Law> = new Map([
@@ -150,7 +151,7 @@ function readLine(
     ),
     address: nullAddress ? undefined : address,
     nullAddress,
-    information: toText(media.description).trim() || undefined,
+    information: toText(media.description).trim().slice(0, INFORMATION_CHARACTERS_MAX) || undefined,
   };
 }
 

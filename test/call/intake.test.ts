@@ -264,7 +264,10 @@ describe('in a dialog', () => {
     const [stored] = await completedCalls(test.pool, 1);
     expect(stored).toMatchObject({ state: 'complete', endReason: 'bye' });
     expect(await loadLegs(test.pool, stored!.id)).toHaveLength(2);
-    const kinds = (await loadEvents(test.pool, stored!.id)).map(({ kind }) => kind);
+    // The ACK to the empty re-INVITE brings no answer; the BYE behind it may be the faster to be read.
+    const kinds = (await loadEvents(test.pool, stored!.id))
+      .map(({ kind }) => kind)
+      .filter((kind) => kind !== 'answer_unusable');
     expect(kinds).toEqual(['metadata', 'reoffer', 'hold', 'reoffer', 'resume', 'reoffer']);
   });
 

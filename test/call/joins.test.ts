@@ -94,6 +94,24 @@ describe('two INVITEs of one call', () => {
   });
 });
 
+describe('two lines without metadata', () => {
+  it('are the legs of the parties that i= names', async () => {
+    const dialog = await line.answered({
+      body: sdp(
+        'm=audio 40000 RTP/AVP 109 0',
+        'i=p-a0d1-1',
+        'a=rtpmap:109 opus/48000/2',
+        'm=audio 40002 RTP/AVP 0',
+        'i=p-a0d1-2',
+      ),
+      headers: ['p-rc-api-ids: party-id=p-a0d1-1;session-id=s-a0d1'],
+    });
+    const { id } = await callOf(dialog, 'active');
+    expect(await legsOf(id)).toMatchObject([{ uri: 'p-a0d1-1' }, { uri: 'p-a0d1-2' }]);
+    await line.hangUp(dialog);
+  });
+});
+
 describe('an INVITE with Replaces (RFC 3891)', () => {
   const replaces = ({ call, toTag }: ScriptedDialog, flags = ''): string =>
     `Replaces: ${call.callId};to-tag=${toTag};from-tag=${call.fromTag}${flags}`;
@@ -179,8 +197,9 @@ describe('calls with an id in common', () => {
     for (const group of ['000000-0000', '12345']) {
       const dialogs = [await line.answered(recorded(group)), await line.answered(recorded(group))];
       for (const dialog of dialogs) await line.hangUp(dialog);
-      for (const dialog of dialogs)
+      for (const dialog of dialogs) {
         expect(await loadLinks(line.test.pool, (await callOf(dialog)).id)).toEqual([]);
+      }
     }
     const campaign = randomUUID();
     const dialogs: ScriptedDialog[] = [];
