@@ -50,6 +50,20 @@ describe('LegAudio', () => {
     },
   );
 
+  it('leads the last 4 ms of what it makes over to the audio behind it', () => {
+    const concealed = (withNext: boolean): Int16Array => {
+      const { audio, samples } = setUp();
+      audio.audio('PCMU', codes(0, 800), 0, 800);
+      audio.fill('loss', 160);
+      if (withNext) audio.audio('PCMU', codes(5_000, 160), 0, 160);
+      audio.end();
+      return samples().slice(800, 960);
+    };
+    const [alone, leading] = [concealed(false), concealed(true)];
+    expect(leading.subarray(0, 128)).toEqual(alone.subarray(0, 128));
+    expect(leading.subarray(128)).not.toEqual(alone.subarray(128));
+  });
+
   it('conceals what is lost before silence, and at the end of the leg', () => {
     const { audio, samples } = setUp();
     audio.audio('PCMA', codes(0, 480), 0, 480);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { decodeG711, encodeG711 } from '../../src/audio/g711.ts';
 import { LegAudio } from '../../src/audio/leg-audio.ts';
-import { planPackets } from '../../src/caller/impairment-plan.ts';
+import { type Impairments, NO_IMPAIRMENTS, planPackets } from '../../src/caller/impairment-plan.ts';
 import { type CaptionEvent, CaptionReader } from '../../src/caption/reader.ts';
 import { LegMedia } from '../../src/rtp/leg-media.ts';
 import { seededRandom } from '../../src/seeded-random.ts';
@@ -88,12 +88,8 @@ function expectInPlace(
 }
 
 /** Loss, reordering and copies as the test caller makes them, by packet times. */
-function impair(
-  sent: readonly Arrival[],
-  rates: { lossRate?: number; reorderRate?: number; duplicateRate?: number },
-  seed: number,
-): Arrival[] {
-  const plan = planPackets(sent.length, { lossRate: 0, reorderRate: 0, duplicateRate: 0, ...rates }, seed);
+function impair(sent: readonly Arrival[], rates: Partial<Impairments>, seed: number): Arrival[] {
+  const plan = planPackets(sent.length, { ...NO_IMPAIRMENTS, ...rates }, seed);
   return plan.sends.flatMap((numbers, slot) =>
     numbers.map((packetNo) => ({ ...sent[packetNo]!, atMs: sent[slot]!.atMs })),
   );
@@ -107,7 +103,7 @@ describe('each caption is heard where it was spoken, to the sample', () => {
     ['packets are overtaken', { reorderRate: 0.2 }],
     ['packets come twice', { duplicateRate: 0.3 }],
     ['all of that', { lossRate: 0.03, reorderRate: 0.1, duplicateRate: 0.1 }],
-  ])('when %s', (_, rates) => {
+  ])('when %s', (_, rates: Partial<Impairments>) => {
     for (const seed of [1, 2, 3]) {
       const sender = newSender().speakUntil(DURATION_MS);
       const arrivals = impair(sender.sent, rates, seed);
@@ -148,8 +144,9 @@ describe('each caption is heard where it was spoken, to the sample', () => {
 
   it('when silence is suppressed', () => {
     const sender = newSender();
-    for (const { beginMs, endMs } of SENTENCES)
+    for (const { beginMs, endMs } of SENTENCES) {
       sender.pauseUntil(Math.max(0, beginMs - 300)).speakUntil(endMs + 100);
+    }
     // The leg begins with the first sentence; nothing before it was ever sent.
     expect(sender.sent[0]?.beginSample).toBe(0);
     expectInPlace(listen(sender.sent), sender, sender.sent);
@@ -157,8 +154,9 @@ describe('each caption is heard where it was spoken, to the sample', () => {
 
   it('when silence is suppressed and packets are lost, too', () => {
     const sender = newSender();
-    for (const { beginMs, endMs } of SENTENCES)
+    for (const { beginMs, endMs } of SENTENCES) {
       sender.pauseUntil(Math.max(0, beginMs - 300)).speakUntil(endMs + 100);
+    }
     const arrivals = impair(sender.sent, { lossRate: 0.03 }, 8);
     expectInPlace(listen(arrivals), sender, arrivals);
   });

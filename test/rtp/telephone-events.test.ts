@@ -113,6 +113,14 @@ describe('TelephoneEvents', () => {
     expect(ended).toEqual([event(5, 0xffff_0000, 2 * 0xffff + 800)]);
   });
 
+  it('takes a marked packet for a new key, even where the one before ended', () => {
+    const { take, ended } = setUp();
+    take(8_000, { durationTicks: 800 });
+    take(8_800, { marker: true });
+    take(8_800, { durationTicks: 480, end: true });
+    expect(ended).toEqual([event(5, 8_000, 800, 'inferred'), event(5, 8_800, 480)]);
+  });
+
   it('takes a key that begins where another ended for another key', () => {
     const { take, ended } = setUp();
     take(8_000, { code: 1, durationTicks: 800 });
