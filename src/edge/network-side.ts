@@ -145,6 +145,11 @@ export class NetworkSide implements TransactionUser {
         return;
       }
     }
+    if (method === 'INVITE' && dialog.refreshing) {
+      // RFC 3261 §14.2, where only we know of our INVITE. (drachtio-server hands it to the app.)
+      answer(transaction, 491, 'Request Pending', dialog);
+      return;
+    }
     if (method === 'INVITE') answer(transaction, 100, 'Trying', dialog);
     if (method === 'PRACK') {
       if (dialog.reliable?.isMeantBy(header(request, 'rack') ?? '') !== true) {
