@@ -16,6 +16,8 @@ export interface HeaderLine {
 const KIND_CHARACTERS_MAX = 64;
 const VALUE_CHARACTERS_MAX = 512;
 const HEADER_LINES_MAX = 256;
+/** A header value is looked at no further. */
+const HEADER_CHARACTERS_MAX = 4_096;
 
 /** Headers whose value is an id as it stands, or holds one; other `X-` headers keep their name as kind. */
 const HEADER_KINDS: Readonly<Record<string, string>> = {
@@ -64,7 +66,8 @@ export function readHeaderLines(raw: string): readonly HeaderLine[] {
 
 /** The ids that a request's headers carry. Pure; bounded by {@link IdentifierSet}. */
 export function identifiersOfHeaders(lines: readonly HeaderLine[]): readonly CallIdentifier[] {
-  return lines.flatMap(({ name, value }) => {
+  return lines.flatMap(({ name, value: whole }) => {
+    const value = whole.slice(0, HEADER_CHARACTERS_MAX);
     if (name === 'from' || name === 'f') return identifiersOfForkedMedia(value);
     const kind = HEADER_KINDS[name] ?? (/^x-/.test(name) && !NO_IDENTIFIERS.has(name) ? name : undefined);
     return kind === undefined ? [] : readValue(kind, value);

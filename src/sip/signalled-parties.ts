@@ -12,6 +12,8 @@ export interface SignalledParty {
 
 const PARTIES_MAX = 32;
 const TEXT_CHARACTERS_MAX = 256;
+/** A header value is looked at no further. */
+const VALUE_CHARACTERS_MAX = 2_048;
 
 /**
  * Evidence in this order, first that is there: the participants of a network-based recording; the near or far
@@ -19,7 +21,9 @@ const TEXT_CHARACTERS_MAX = 256;
  */
 export function readSignalledParties(lines: readonly HeaderLine[]): readonly SignalledParty[] {
   const valuesOf = (...names: readonly string[]): readonly string[] =>
-    names.flatMap((wanted) => lines.filter(({ name }) => name === wanted).map(({ value }) => value));
+    names.flatMap((wanted) =>
+      lines.filter(({ name }) => name === wanted).map(({ value }) => value.slice(0, VALUE_CHARACTERS_MAX)),
+    );
   const recorded = valuesOf('x-cisco-recording-participant').slice(0, PARTIES_MAX).flatMap(readRecorded);
   if (recorded.length > 0) return recorded;
   const [from = ''] = valuesOf('from', 'f');
@@ -48,9 +52,16 @@ function readForked(from: string): SignalledParty | undefined {
 
 /** `"Anna" <sip:anna@x;p>;tag=1` → Anna, `sip:anna@x` */
 function readAddress(value: string): Pick<SignalledParty, 'name' | 'uri'> {
-  const match = /^\s*(?:"((?:[^"\\]|\\.){0,256})"|([^<"]{0,256}?))\s*<([^>]{1,512})>/.exec(value);
-  const uri = (match?.[3] ?? value).trim().split(/[;?>,\s]/, 1)[0] ?? '';
-  const name = (match?.[1]?.replace(/\\(.)/g, '$1') ?? match?.[2] ?? '').trim();
+  const text = value.trim();
+  const quoted = /^"((?:[^"\\]|\\.){0,256})"/.exec(text);
+  const rest = text.slice(quoted?.[0].length ?? 0);
+  const open = rest.indexOf('<');
+  const name = (quoted?.[1]?.replace(/\\(.)/g, '$1') ?? rest.slice(0, Math.max(0, open))).trim();
+  const uri =
+    rest
+      .slice(open + 1)
+      .trim()
+      .split(/[;?>,\s]/, 1)[0] ?? '';
   const anonymous = uri === '' || /^sips?:anonymous@/i.test(uri);
   return {
     name: name === '' ? undefined : name.slice(0, TEXT_CHARACTERS_MAX),

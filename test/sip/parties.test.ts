@@ -104,6 +104,11 @@ describe('readSignalledParties', () => {
     ]);
   });
 
+  it('takes no longer over a value made of blanks', () => {
+    const value = `${' '.repeat(60_000)}<${' '.repeat(60_000)}`;
+    expect(readSignalledParties([{ name: 'from', value }])).toMatchObject([{ uri: undefined }]);
+  });
+
   it('prefers the asserted identity, and takes an anonymous caller for nobody', () => {
     expect(
       readSignalledParties([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { type ConfigError, loadConfig } from '../../src/config.ts';
 import { type LineParty, UNKNOWN_PARTY } from '../../src/sip/parties.ts';
 import { assignRoles, DEFAULT_ROLE_RULES, type RoleFacts, type RoleRule } from '../../src/sip/role-rules.ts';
 import { parseRoleRules } from '../../src/sip/role-rules-text.ts';
@@ -155,5 +156,16 @@ describe('parseRoleRules', () => {
     '[{"kind":"stated","x":1}]',
   ])('refuses %s', (text) => {
     expect(parseRoleRules(text)).toBeUndefined();
+  });
+});
+
+describe('ROLE_RULES', () => {
+  it('replaces the default rules, and is a fault of the configuration where it cannot be read', () => {
+    expect(loadConfig({}).roleRules).toEqual(DEFAULT_ROLE_RULES);
+    const rules = loadConfig({ ROLE_RULES: '[{"kind":"address","matches":"^1","role":"agent"}]' }).roleRules;
+    expect(roles(rules)).toEqual(['unknown none', 'agent address']);
+    expect(() => loadConfig({ ROLE_RULES: '[{"kind":"guess"}]' })).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID' }) as ConfigError,
+    );
   });
 });
