@@ -1,8 +1,8 @@
 import { CallscribeError, systemCode, toError } from '../errors.ts';
 import { requires } from '../sip/header-lines.ts';
 import type { CallIdentifier } from '../sip/identifiers.ts';
+import type { InviteOutcome, InviteRequest } from '../sip/invite-handler.ts';
 import { type JoinKey, joinKeyOf } from '../sip/join.ts';
-import type { InviteOutcome, InviteRequest } from '../sip/listener.ts';
 import { readReplaces, type Replaces } from '../sip/replaces.ts';
 import { Call, type CallServices } from './call.ts';
 import type { CallRegistry } from './registry.ts';
