@@ -90,6 +90,8 @@ export async function openLegReceiver(options: LegReceiverOptions): Promise<LegR
 
 class UdpLegReceiver implements LegReceiver {
   readonly #options: LegReceiverOptions;
+  /** Apart from the options, whose shape differs from leg to leg: it is read for each packet. */
+  readonly #clock: Clock;
   readonly #rtcpRoute: RtcpRoute;
   #media!: LegMedia;
   #pair: SocketPair | undefined;
@@ -100,6 +102,7 @@ class UdpLegReceiver implements LegReceiver {
 
   constructor(options: LegReceiverOptions) {
     this.#options = options;
+    this.#clock = options.clock;
     this.#rtcpRoute = new RtcpRoute(options.rtcp);
   }
 
@@ -163,14 +166,15 @@ class UdpLegReceiver implements LegReceiver {
   }
 
   expect(expected: 'media' | 'nothing'): void {
-    this.#media.expect(expected, this.#options.clock.monotonicMs());
+    this.#media.expect(expected, this.#clock.monotonicMs());
   }
 
   /** For the ticker. */
   tick(nowMs: number): void {
     try {
       this.#media.tick(nowMs);
-      if (this.#rtcpRoute.target !== undefined) void this.#sendReport(this.#media.dueReport(nowMs));
+      const report = this.#rtcpRoute.target === undefined ? undefined : this.#media.dueReport(nowMs);
+      if (report !== undefined) void this.#sendReport(report);
     } catch (error) {
       this.#fail(error);
     }
@@ -205,7 +209,7 @@ class UdpLegReceiver implements LegReceiver {
       return;
     }
     try {
-      this.#media.takeRtp(datagram, source.address, source.port, this.#options.clock.monotonicMs());
+      this.#media.takeRtp(datagram, source.address, source.port, this.#clock.monotonicMs());
     } catch (error) {
       this.#fail(error);
     }
@@ -214,7 +218,7 @@ class UdpLegReceiver implements LegReceiver {
   #takeRtcp(datagram: Buffer, { address, port }: RemoteInfo, socket: 'rtp' | 'rtcp'): void {
     if (this.#state !== 'receiving') return;
     try {
-      const isOfSource = this.#media.takeRtcp(datagram, address, this.#options.clock.monotonicMs());
+      const isOfSource = this.#media.takeRtcp(datagram, address, this.#clock.monotonicMs());
       if (isOfSource) this.#rtcpRoute.heard(address, port, socket);
     } catch (error) {
       this.#fail(error);
@@ -228,7 +232,7 @@ class UdpLegReceiver implements LegReceiver {
 
   /** The last report. A send that the system does not answer must not keep the ports. */
   async #sayGoodbye(): Promise<void> {
-    const goodbye = this.#media.goodbye(this.#options.clock.monotonicMs());
+    const goodbye = this.#media.goodbye(this.#clock.monotonicMs());
     await within(GOODBYE_WITHIN_MS, this.#sendReport(goodbye));
   }
 
