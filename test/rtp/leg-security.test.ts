@@ -36,8 +36,7 @@ describe('SrtcpReceiver', () => {
     const changed = Buffer.from(sealed);
     changed[5]! ^= 1;
     expect(receiver.unprotect(changed)).toBe('unauthenticated');
-    const clear = Buffer.from(sealed);
-    clear[8]! &= 0x7f;
+    const clear = new SrtpPeer(SUITE, testKey(1)).protectClearRtcp(report(7), 5);
     expect(receiver.unprotect(clear)).toBe('unauthenticated');
     expect(receiver.unprotect(report(7))).toBe('malformed');
     expect(receiver.unprotect(sealed)).toEqual(report(7));

@@ -53,8 +53,18 @@ describe('SenderClock', () => {
       listen({ driftPpm: 200, minutes: 30, jitterMs: 40, ntpOf: (ms) => 3.9e12 - 7_200_000 + ms }),
       listen({ driftPpm: 200, minutes: 30, jitterMs: 40, ntpOf: (ms) => (ms < 600_000 ? ms : ms + 90_000) }),
       listen({ driftPpm: 200, minutes: 30, jitterMs: 40, ntpOf: (ms) => 17 * ms }),
+      // One crystal for both.
+      listen({ driftPpm: 200, minutes: 30, jitterMs: 40, ntpOf: (ms) => ms * 1.0002 }),
+      listen({ driftPpm: 200, minutes: 30, jitterMs: 40, ntpOf: (ms) => ms * 0.9998 }),
     ];
     for (const clock of clocks) expect(Math.abs(clock.driftPpm - 200)).toBeLessThan(20);
+  });
+
+  it('takes the network’s delay out of a report by its NTP time', () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const clock = listen({ driftPpm: 0, minutes: 10, jitterMs: 400, seed });
+      expect(Math.abs(clock.correctionMs(600_000))).toBeLessThan(25);
+    }
   });
 
   it('invents no drift for a sender whose clock is right, however short the call', () => {

@@ -1,3 +1,5 @@
+import { createHmac } from 'node:crypto';
+
 import {
   ProtectionProfileAes128CmHmacSha1_80,
   RtpHeader,
@@ -64,5 +66,16 @@ export class SrtpPeer {
 
   unprotectRtcp(sealed: Buffer): Buffer {
     return this.#rtcp.decrypt(sealed);
+  }
+
+  /** An RTCP packet with the right tag that says by its E bit that it is not encrypted (RFC 3711 §3.4). */
+  protectClearRtcp(plain: Buffer, index: number): Buffer {
+    const word = Buffer.alloc(4);
+    word.writeUInt32BE(index);
+    const authenticated = Buffer.concat([plain, word]);
+    const tag = createHmac('sha1', this.#rtcp.localContext.srtcpSessionAuthTag)
+      .update(authenticated)
+      .digest();
+    return Buffer.concat([authenticated, tag.subarray(0, 10)]);
   }
 }
