@@ -5,7 +5,8 @@ import { weakestMapping } from '../sip/parties.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import { CallDialog, type CallDialogOptions, type DialogCall } from './call-dialog.ts';
-import { Leg, type LegServices } from './leg.ts';
+import { Leg } from './leg.ts';
+import type { LegServices } from './leg-services.ts';
 import type { CallEvent, CallRecord, EndReason } from './record.ts';
 
 export interface CallServices extends LegServices {

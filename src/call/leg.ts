@@ -1,56 +1,20 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 
-import type { OpenAsrSession } from '../asr/session.ts';
 import { LegAudio } from '../audio/leg-audio.ts';
-import type { Clock } from '../clock.ts';
 import { CallscribeError } from '../errors.ts';
-import { type CallId, type LegId, newLegId } from '../ids.ts';
-import type { LiveHub } from '../live/hub.ts';
-import type { Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
+import { type LegId, newLegId } from '../ids.ts';
 import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
-import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
+import type { LegReceiver } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { OwnCrypto } from '../sip/sdp-crypto.ts';
 import { NO_PARTY, type Party } from './call-parties.ts';
 import { LegCrypto, signalledRtcp } from './leg-crypto.ts';
 import { countLegMedia } from './leg-figures.ts';
-import { type DtmfDigits, LegKeys } from './leg-keys.ts';
+import { LegKeys } from './leg-keys.ts';
 import { LegQuiet } from './leg-quiet.ts';
+import type { LegOptions, LegServices } from './leg-services.ts';
 import { LegTranscript } from './leg-transcript.ts';
-import type { Publisher } from './publisher.ts';
 import type { LegRecord } from './record.ts';
-
-/** Binds a leg's ports; a root fills in the port pool and the clocks. */
-export type OpenReceiver = (
-  options: Omit<LegReceiverOptions, 'ports' | 'ticker' | 'clock'>,
-) => Promise<LegReceiver>;
-
-/** What every leg of the process shares. */
-export interface LegServices {
-  readonly openReceiver: OpenReceiver;
-  readonly openAsr: OpenAsrSession;
-  readonly publisher: Publisher;
-  readonly live: LiveHub;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metrics: Pick<
-    Metrics,
-    'rtpPackets' | 'rtcpPackets' | 'concealedMs' | 'silentLegs' | 'mediaSilences' | 'holds' | 'keys'
-  >;
-  readonly dtmfDigits: DtmfDigits;
-}
-
-export interface LegOptions {
-  readonly callId: CallId;
-  readonly legNo: number;
-  readonly line: OfferedLine;
-  readonly model: string;
-  readonly vocabularyId: string | undefined;
-  /** The leg's record has changed. */
-  readonly onChange: () => void;
-  readonly onEvent: (kind: string, detail: Readonly<Record<string, unknown>>, leg: Leg) => void;
-}
 
 /**
  * One leg's pipeline, built and closed here:
@@ -230,6 +194,7 @@ export class Leg {
 
   async #close(): Promise<void> {
     await delay(LATE_PACKET_LINGER_MS);
+    await this.#readWaiting();
     this.#quiet.leave();
     this.#receiver.finish();
     await this.#transcript?.finish();
@@ -237,6 +202,16 @@ export class Leg {
     this.#endedAt = this.#services.clock.wallTime();
     this.#tellMalformed();
     countLegMedia(this.#services.metrics, this.#receiver.counters());
+  }
+
+  /** A process that was busy has packets in its sockets still; each turn of the loop reads some of them. */
+  async #readWaiting(): Promise<void> {
+    for (let turn = 0, read = -1; turn < WAITING_TURNS_MAX; turn++) {
+      const { packetsReceived } = this.#receiver.counters();
+      if (packetsReceived === read) return;
+      read = packetsReceived;
+      await nextTurn();
+    }
   }
 
   /** What could not be read was dropped where it came in; a reader of the call is told once, with the counts. */
@@ -306,6 +281,8 @@ function payloadsOf(line: OfferedLine): NegotiatedPayloads {
 const DISCARD_PORT = 9;
 /** Packets that were on their way when the BYE overtook them. */
 const LATE_PACKET_LINGER_MS = 80;
+/** libuv reads up to 32 datagrams of a socket a turn: this is forty seconds of packets. */
+const WAITING_TURNS_MAX = 64;
 const SAMPLES_PER_MS = 8;
 /** Signed 16-bit samples at 8,000 Hz. */
 const BYTES_PER_MS = 16;

@@ -76,13 +76,14 @@ interface Told {
   readonly legs: readonly StoredLeg[];
 }
 
-/** Hangs up, and reads what the rows tell of the call. */
-async function hungUp(dialog: ScriptedDialog): Promise<Told> {
+/** Hangs up, and reads what the rows tell of the call, once there are so many events. */
+async function hungUp(dialog: ScriptedDialog, events = 0): Promise<Told> {
   await line.hangUp(dialog);
   const { id } = await line.row<{ id: CallId }>(
     "select id from calls where sip_call_id = $1 and state in ('complete', 'failed')",
     [dialog.call.callId],
   );
+  await line.row('select 1 from call_events where call_id = $1 having count(*) >= $2', [id, events]);
   return { id, events: await loadEvents(line.test.pool, id), legs: await loadLegs(line.test.pool, id) };
 }
 
@@ -97,9 +98,9 @@ const eventRow = (dialog: ScriptedDialog, kind: string): Promise<{ detail: Recor
     [dialog.call.callId, kind],
   );
 
-describe('media that stops', () => {
+describe('media that the peer stops', () => {
   beforeEach(async () => {
-    line = await startSignalling({ MEDIA_SILENT_SECONDS: '1' });
+    line = await startSignalling();
   });
 
   it.each([
@@ -116,7 +117,7 @@ describe('media that stops', () => {
     // The same leg at the same port, whatever the hold looked like.
     expect(portOf({ ...dialog, ok: answer })).toBe(portOf(dialog));
     await sender.flow(portOf(dialog), 200, 5);
-    const { events, legs } = await hungUp(dialog);
+    const { events, legs } = await hungUp(dialog, 4);
     expect(holdsOf(events)).toEqual([
       ['hold', cause],
       ['resume', [cause]],
@@ -132,7 +133,7 @@ describe('media that stops', () => {
     const dialog = await line.answered({ body: offer(40_000, 'a=inactive') });
     await line.ask(dialog, 'INVITE', 2, { body: offer(0) });
     await line.ask(dialog, 'INVITE', 3, { body: offer(40_000) });
-    const { events } = await hungUp(dialog);
+    const { events } = await hungUp(dialog, 4);
     expect(holdsOf(events)).toEqual([
       ['hold', 'inactive'],
       ['resume', ['inactive', 'port_zero']],
@@ -148,6 +149,12 @@ describe('media that stops', () => {
     const { legs } = await hungUp(dialog);
     expect(legs[0]?.media).toMatchObject({ packetsReceived: 5, packetsForeign: 5 });
   });
+});
+
+describe('media that stops', () => {
+  beforeEach(async () => {
+    line = await startSignalling({ MEDIA_SILENT_SECONDS: '1' });
+  });
 
   it('without a word is told, with its place, and so is its end; it ends nothing', async () => {
     const sender = await Sender.open();
@@ -158,11 +165,14 @@ describe('media that stops', () => {
     await sender.flow(portOf(dialog), 300, 5);
     const { silentMs } = (await eventRow(dialog, 'media_back')).detail;
     expect(silentMs).toBeGreaterThanOrEqual(1_000);
-    expect(await metric('callscribe_legs_silent')).toBe(0);
-    const { events } = await hungUp(dialog);
-    expect(events.map(({ kind }) => kind)).toEqual(['media_silent', 'hold', 'media_back', 'resume']);
+    const { events } = await hungUp(dialog, 4);
+    // A slow machine may see it fall silent once more before the BYE.
+    const kinds = events.map(({ kind }) => kind);
+    expect(kinds.slice(0, 4)).toEqual(['media_silent', 'hold', 'media_back', 'resume']);
     expect(events[1]?.detail).toEqual({ cause: 'no_rtp', atMs: 100 });
-    expect(await metric('callscribe_media_silences_total')).toBe(1);
+    const silences = kinds.filter((kind) => kind === 'media_silent').length;
+    expect(await metric('callscribe_media_silences_total')).toBe(silences);
+    expect(await metric('callscribe_legs_silent')).toBe(0);
   });
 
   it('is told also where none ever came, and not where none was announced', async () => {
@@ -202,7 +212,7 @@ describe('keys that a caller presses', () => {
     await press(sender, portOf(dialog), 10, 11);
     await sender.flow(portOf(dialog), 15, 5);
     await press(sender, portOf(dialog), 20, 16);
-    const { events, legs } = await hungUp(dialog);
+    const { events, legs } = await hungUp(dialog, 2);
     const times = { beginMs: 200, durationMs: 60, end: 'told' };
     expect(events).toMatchObject([
       { kind: 'dtmf', legId: legs[0]?.id },
@@ -244,7 +254,7 @@ describe('what a re-INVITE changes', () => {
     const payload = Uint8Array.of(3, 0x8a, 0, 160);
     await after.send(port, { sequenceNumber: 40_010, timestamp: 2_400, ssrc: 77, payloadType: 96, payload });
     await before.flow(port, 10, 10);
-    const { events, legs } = await hungUp(dialog);
+    const { events, legs } = await hungUp(dialog, 2);
     expect(legs[0]?.media).toMatchObject({
       packetsReceived: 21,
       packetsForeign: 10,
