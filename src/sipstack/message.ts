@@ -151,9 +151,11 @@ function readHeaders(lines: readonly string[], defects: Defects): SipHeader[] {
 }
 
 function readContentLength(headers: readonly SipHeader[], defects: Defects): number | undefined {
-  const value = headers.find((line) => headerName(line.name) === 'content-length')?.value;
+  const values = headers.flatMap((line) => (headerName(line.name) === 'content-length' ? [line.value] : []));
+  const [value] = values;
   if (value === undefined) return undefined;
-  if (/^\d{1,9}$/.test(value)) return Number(value);
+  // Two that differ leave open where the message ends.
+  if (/^\d{1,9}$/.test(value) && values.every((other) => other === value)) return Number(value);
   defects.push('frame');
   return undefined;
 }

@@ -8,6 +8,7 @@ import type { SipFlow } from './flow.ts';
 import {
   formatSipMessage,
   header,
+  headers,
   parseSipMessage,
   type SipMessage,
   type SipRequest,
@@ -221,6 +222,8 @@ function transactionKey(request: SipRequest): string | undefined {
   return `${branch ?? ''} ${sentBy} ${callId} ${cseq} ${fromTag}`;
 }
 
+const NAMING = ['from', 'to', 'call-id', 'cseq'] as const;
+
 /** RFC 3261 §8.1.1: what every request must have. The reason phrases are those of sofia-sip. */
 function findFault(request: SipRequest): string | undefined {
   if (request.defect === 'version') return 'Version Not Supported';
@@ -231,6 +234,8 @@ function findFault(request: SipRequest): string | undefined {
   if (from === undefined || to === undefined || cseqValue === undefined || callId === '') {
     return 'Bad Request';
   }
+  // RFC 4475 §3.3.8: of two values nobody knows which names the dialog, and drachtio-srf takes both for one.
+  if (NAMING.some((name) => headers(request, name).length > 1)) return 'Bad Request';
   if (readNameAddr(from) === undefined) return 'Bad From Header';
   if (readNameAddr(to) === undefined) return 'Bad To Header';
   const cseq = readCSeq(cseqValue);
