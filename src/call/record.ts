@@ -38,7 +38,8 @@ export interface LegRecord {
   readonly role: LegRole;
   readonly name: string | undefined;
   readonly uri: string | undefined;
-  readonly codec: 'PCMU' | 'PCMA';
+  /** Undefined where the audio was never G.711, as in a recorded MP3. */
+  readonly codec: 'PCMU' | 'PCMA' | undefined;
   readonly model: string;
   readonly vocabularyId: string | undefined;
   /** Wall time of the leg's first sample; undefined until a packet came. */

@@ -129,7 +129,7 @@ const leg: z.ZodType<LegRecord> = z.object({
   role: oneOf<LegRecord['role']>({ agent: true, customer: true, mixed: true, unknown: true }),
   name: optional(z.string()),
   uri: optional(z.string()),
-  codec: oneOf<LegRecord['codec']>({ PCMU: true, PCMA: true }),
+  codec: optional(oneOf<NonNullable<LegRecord['codec']>>({ PCMU: true, PCMA: true })),
   model: z.string(),
   vocabularyId: optional(z.string()),
   startedAt: optional(time),
