@@ -108,8 +108,7 @@ function decodeRunTask(taskId: string, payload: Readonly<Record<string, unknown>
   if (known === undefined) return refuse(taskId, 'ModelNotFound', 'Model can not be found.');
   const asked = parameters.safeParse(payload['parameters']);
   if (!asked.success) {
-    const name = asked.error.issues[0]?.path.join('.') ?? '';
-    return refuse(taskId, 'InvalidParameter', missing(`payload.parameters${name === '' ? '' : `.${name}`}`));
+    return refuse(taskId, 'InvalidParameter', parameterFault(payload['parameters'], asked.error));
   }
   const value = asked.data;
   if (known.sampleRateHz !== undefined && known.sampleRateHz !== value.sample_rate) {
@@ -133,6 +132,14 @@ function decodeRunTask(taskId: string, payload: Readonly<Record<string, unknown>
     emotion: model === EMOTION_MODEL && !semantic,
   };
   return { kind: 'run-task', task };
+}
+
+/** What is there but cannot be is not missing. */
+function parameterFault(given: unknown, error: z.ZodError): string {
+  const path = error.issues[0]?.path.join('.') ?? '';
+  const name = `payload.parameters${path === '' ? '' : `.${path}`}`;
+  const there = typeof given === 'object' && given !== null && path.split('.')[0]! in given;
+  return there ? `Invalid value of parameter '${name}'! Please follow the protocol!` : missing(name);
 }
 
 const missing = (name: string): string => `Missing required parameter '${name}'! Please follow the protocol!`;
