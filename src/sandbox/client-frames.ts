@@ -19,6 +19,8 @@ export interface TaskRequest {
   readonly phraseId: string | undefined;
   readonly sentenceSilenceMs: number;
   readonly heartbeat: boolean;
+  /** Whether texts have punctuation marks; the v1 models always give them. */
+  readonly punctuation: boolean;
   /** Whether finals carry `emo_tag` and `emo_confidence`. */
   readonly emotion: boolean;
 }
@@ -68,7 +70,7 @@ const parameters = z.object({
   vocabulary_id: z.string().optional(),
   disfluency_removal_enabled: z.boolean().optional(),
   multi_threshold_mode_enabled: z.boolean().optional(),
-  punctuation_prediction_enabled: z.boolean().optional(),
+  punctuation_prediction_enabled: z.boolean().default(true),
   inverse_text_normalization_enabled: z.boolean().optional(),
   language_hints: z.array(z.string()).optional(),
 });
@@ -129,6 +131,7 @@ function decodeRunTask(taskId: string, payload: Readonly<Record<string, unknown>
     phraseId: hotWords === 'phrases' ? phrases?.resource_id : undefined,
     sentenceSilenceMs: semantic ? SEMANTIC_SILENCE_MS : value.max_sentence_silence,
     heartbeat: value.heartbeat,
+    punctuation: hotWords === 'phrases' || value.punctuation_prediction_enabled,
     emotion: model === EMOTION_MODEL && !semantic,
   };
   return { kind: 'run-task', task };

@@ -5,6 +5,7 @@ import type { TaskRequest } from './client-frames.ts';
 import type { FailureFault, TaskFaults } from './faults.ts';
 import type { FfmpegPool } from './ffmpeg-decoder.ts';
 import type { SandboxProtocol, SandboxTimers } from './protocol-terms.ts';
+import { withoutPunctuation } from './punctuation.ts';
 import type { Recognition, RecognitionEvent, SandboxRecogniser } from './recogniser.ts';
 import { type OutgoingResult, ResultOutbox } from './result-outbox.ts';
 import { encodeHeartbeat, encodeResult, encodeUnknownEvent } from './server-frames.ts';
@@ -159,8 +160,9 @@ export class TaskRun {
 
   #tell(events: readonly RecognitionEvent[]): void {
     const { task, faults } = this;
-    for (const event of events) {
+    for (const heard of events) {
       if (this.#closed) return;
+      const event = task.punctuation ? heard : withoutPunctuation(heard);
       if (faults.noise === true) this.#sendNoise(event);
       const frame = encodeResult(task.taskId, event, {
         sentenceId: this.#sentenceId,

@@ -230,6 +230,16 @@ describe('a task on the wire', () => {
     ]);
   });
 
+  it.each([
+    ['paraformer-realtime-8k-v2', '您好'],
+    ['paraformer-realtime-8k-v1', TEXT],
+  ])('of %s has no punctuation where none is asked for and the model can: %s', async (model, text) => {
+    const { url } = await sandboxWith();
+    const parameters = { format: 'pcm', sample_rate: 8000, punctuation_prediction_enabled: false };
+    const messages = await runWhole(await Client.open(url), { payload: { model, parameters } });
+    expect(sentencesOf(messages).at(-1)?.text).toBe(text);
+  });
+
   it('runs the next task on the same socket, with a task id in the other form, from zero again', async () => {
     const { url } = await sandboxWith();
     const client = await Client.open(`${url}/`, { authorization: 'bearer sk-lower-case' });
