@@ -122,8 +122,9 @@ class FramesInside {
   }
 
   push(dueMs: number): void {
-    if (this.#pushed - this.#sent === FRAMES_INSIDE_MAX)
-      {throw new RangeError('frames are stuck in the sender');}
+    if (this.#pushed - this.#sent === FRAMES_INSIDE_MAX) {
+      throw new RangeError('frames are stuck in the sender');
+    }
     const at = this.#pushed % FRAMES_INSIDE_MAX;
     this.#dueMs[at] = dueMs;
     this.#pushedMs[at] = this.#clock.monotonicMs();

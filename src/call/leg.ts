@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 
 import type { AsrSession, OpenAsrSession } from '../asr/session.ts';
 import { LegAudio } from '../audio/leg-audio.ts';
@@ -164,13 +164,28 @@ export class Leg {
   }
 
   async #close(): Promise<void> {
-    await delay(LATE_PACKET_LINGER_MS);
+    await this.#takeLatePackets();
     this.#receiver.finish();
     await this.#session?.finish();
     await this.#transcribed;
     await this.#receiver.close();
     this.#endedAt = this.#services.clock.wallTime();
     this.#tellMalformed();
+  }
+
+  /**
+   * What the BYE overtook on the network, then what the sockets hold already: after a stall of this process the
+   * time may be over before anything was read. A turn without a packet means that they are empty.
+   */
+  async #takeLatePackets(): Promise<void> {
+    await delay(LATE_PACKET_LINGER_MS);
+    let taken = -1;
+    for (let turn = 0; turn < LATE_TURNS_MAX; turn += 1) {
+      const { packetsReceived } = this.#receiver.counters();
+      if (packetsReceived === taken) return;
+      taken = packetsReceived;
+      await nextTurn();
+    }
   }
 
   /** What could not be read was dropped where it came in; a reader of the call is told once, with the counts. */
@@ -225,5 +240,7 @@ export class Leg {
 
 /** Packets that were on their way when the BYE overtook them. */
 const LATE_PACKET_LINGER_MS = 80;
+/** A turn takes up to 32 packets from a socket; its buffer holds some 500. */
+const LATE_TURNS_MAX = 50;
 /** Signed 16-bit samples at 8,000 Hz. */
 const BYTES_PER_MS = 16;
