@@ -1,6 +1,6 @@
 /**
  * `npm run sandbox`: the DashScope-compatible local server alone, for trying clients. `SANDBOX_PORT` (default
- * 8765, 0 for any free one); any API key is let in. Exit codes: 0 stopped, 1 failed, 2 wrong configuration.
+ * 8765, 0 for any free one), `SANDBOX_API_KEYS` (comma-separated; default: any key is let in). Exit codes: 0 stopped, 1 failed, 2 wrong configuration.
  */
 import process from 'node:process';
 
@@ -18,7 +18,10 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** @throws {CallscribeError} `CONFIG_INVALID` with every fault */
-function readSettings(env: NodeJS.ProcessEnv): { readonly port: number } {
+function readSettings(env: NodeJS.ProcessEnv): {
+  readonly port: number;
+  readonly apiKeys: readonly string[] | undefined;
+} {
   const faults: string[] = [];
   const given = env['SANDBOX_PORT']?.trim() ?? '';
   const port = given === '' ? PORT_DEFAULT : Number(given);
@@ -28,14 +31,22 @@ function readSettings(env: NodeJS.ProcessEnv): { readonly port: number } {
   if ((env['ASR_MODEL_DIR']?.trim() ?? '') !== '') {
     faults.push('  ASR_MODEL_DIR: this version has the captions recogniser only; leave it empty');
   }
-  if (faults.length === 0) return { port };
+  const keys = (env['SANDBOX_API_KEYS'] ?? '').split(',').map((key) => key.trim());
+  const apiKeys = keys.filter((key) => key !== '');
+  if (faults.length === 0) return { port, apiKeys: apiKeys.length === 0 ? undefined : apiKeys };
   throw new CallscribeError('CONFIG_INVALID', ['The sandbox cannot start:', ...faults].join('\n'));
 }
 
 try {
-  const { port } = readSettings(process.env);
+  const { port, apiKeys } = readSettings(process.env);
   const logger = createLogger({ level: 'warn', format: process.stderr.isTTY ? 'pretty' : 'json' });
-  const sandbox = await startSandbox({ host: HOST, port, recogniser: captionsRecogniser, logger });
+  const sandbox = await startSandbox({
+    host: HOST,
+    port,
+    recogniser: captionsRecogniser,
+    logger,
+    apiKeys,
+  });
   print('This is a sandbox, not DashScope: it stands in for the service on this machine.');
   print(`Recogniser: ${sandbox.recogniser.description}.`);
   print(`DASHSCOPE_WS_URL=${sandbox.url}`);
@@ -52,7 +63,8 @@ try {
   print(`MOMENT is one of ${FAULT_MOMENTS}.`);
   print('?protocol=strict fails tasks that the service, as far as is known, lets pass. See docs/sandbox.md.');
   print('');
-  print('Any API key is let in, and temporary tokens until they end. Ctrl+C ends it.');
+  const who = apiKeys === undefined ? 'Any API key is' : 'The keys of SANDBOX_API_KEYS are';
+  print(`${who} let in, and temporary tokens until they end. Ctrl+C ends it.`);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sandbox.close());
 } catch (thrown) {
   const error = toError(thrown);

@@ -6,11 +6,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import process from 'node:process';
 
-import { SingleBar } from 'cli-progress';
-
 import { type Config, loadConfig } from '../src/config.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
-import { toError } from '../src/errors.ts';
+import { CallscribeError, systemCode } from '../src/errors.ts';
 import { newCallId, newLegId } from '../src/ids.ts';
 import { createLogger, type Logger } from '../src/log.ts';
 import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
@@ -22,8 +20,10 @@ import { saveCall } from '../src/store/save-call.ts';
 import { saveSentence } from '../src/store/save-sentence.ts';
 import { callOfFile } from '../src/transcribe/call-of-file.ts';
 import { readTranscribeCommandLine, type TranscribeCommandOptions } from '../src/transcribe/command-line.ts';
+import { faultText } from '../src/transcribe/fault-text.ts';
 import { findFiles } from '../src/transcribe/find-files.ts';
 import { writeTranscript } from '../src/transcribe/formats.ts';
+import { withProgress } from '../src/transcribe/progress.ts';
 import { transcribeFile, type TranscribeOptions } from '../src/transcribe/transcribe-file.ts';
 import type { FileTranscript } from '../src/transcribe/transcript.ts';
 import { CloseStack } from './close-stack.ts';
@@ -50,33 +50,34 @@ async function run(paths: readonly string[], options: TranscribeCommandOptions):
     format: process.stderr.isTTY ? 'pretty' : 'json',
   });
   const stopping = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => {
-      say('stopping …');
-      stopping.abort(new Error(`stopped by ${name}`));
-    });
-  }
+  const stop = (why: string) => (): void => {
+    stopping.abort(new Error(why));
+  };
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, stop(name));
+  // Whoever read the transcripts, such as `head`, has enough.
+  process.stdout.on('error', stop('standard output is closed'));
+  const { signal } = stopping;
+  const isStopped = (): boolean => signal.aborted;
   const closers = new CloseStack();
   try {
+    if (options.output !== undefined) await makeDirectory(options.output);
     const service = await openService(config, logger, closers);
     const pool = options.store ? await openStore(config, logger, closers) : undefined;
-    if (options.output !== undefined) await mkdir(options.output, { recursive: true });
-    const job: Job = { options, config, service, pool, signal: stopping.signal, taken: new Set() };
-    let failed = 0;
+    const job: Job = { options, config, service, pool, signal, taken: new Set() };
+    let done = 0;
     const files = await findFiles(paths);
     for (const file of files) {
-      if (stopping.signal.aborted) break;
+      if (isStopped()) break;
       try {
         if (file.kind === 'fault') throw file.error;
         await transcribe(file.path, job);
+        done += 1;
       } catch (thrown) {
-        failed += 1;
-        const { message } = toError(thrown);
-        say(message.startsWith(file.path) ? message : `${file.path}: ${message}`);
+        say(isStopped() ? `${file.path}: stopped before its end` : faultText(file.path, thrown));
       }
     }
-    if (files.length > 1) say(`${files.length - failed} of ${files.length} files done`);
-    return failed === 0 && !stopping.signal.aborted;
+    if (files.length > 1) say(`${done} of ${files.length} files done`);
+    return done === files.length;
   } finally {
     await closers.close();
   }
@@ -88,7 +89,7 @@ async function transcribe(
 ): Promise<void> {
   const startedAt = new Date();
   const { vocabularyId } = config.asr;
-  const transcript = await withProgress(path, (onProgress) =>
+  const transcript = await withProgress(path, process.stderr, (onProgress) =>
     transcribeFile(path, {
       service,
       model: options.model,
@@ -108,42 +109,25 @@ async function transcribe(
   if (pool !== undefined) say(`${path}: call ${await store(pool, transcript, startedAt, vocabularyId)}`);
 }
 
+/** @throws {CallscribeError} `USAGE` */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (thrown) {
+    const code = systemCode(thrown) ?? 'unknown fault';
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'a file has that name' : code;
+    throw new CallscribeError('USAGE', `--output: ${path} cannot be a directory (${why}); name another`, {
+      cause: thrown,
+    });
+  }
+}
+
 /** Two recordings of the same name in different directories must not overwrite each other. */
 function freeName(name: string, ending: string, taken: Set<string>): string {
   let free = `${name}.${ending}`;
   for (let no = 2; taken.has(free); no += 1) free = `${name}-${no}.${ending}`;
   taken.add(free);
   return free;
-}
-
-/** A bar on a terminal; elsewhere a line at each tenth. */
-async function withProgress<T>(
-  path: string,
-  work: (onProgress: (share: number, sentences: number) => void) => Promise<T>,
-): Promise<T> {
-  const name = basename(path);
-  if (process.stderr.isTTY) {
-    const bar = new SingleBar({
-      format: `${name} {bar} {percentage}% {sentences} sentences`,
-      stream: process.stderr,
-      clearOnComplete: true,
-    });
-    bar.start(100, 0, { sentences: 0 });
-    try {
-      return await work((share, sentences) => {
-        bar.update(Math.floor(share * 100), { sentences });
-      });
-    } finally {
-      bar.stop();
-    }
-  }
-  let told = 0;
-  return work((share, sentences) => {
-    const tenths = Math.floor(share * 10);
-    if (tenths === told) return;
-    told = tenths;
-    say(`${name}: ${tenths * 10}%, ${sentences} sentences`);
-  });
 }
 
 async function openService(

@@ -43,7 +43,8 @@ export interface LegRecord {
   readonly uri: string | undefined;
   /** Why the role is what it is, and whose leg it was before; JSON, see `RoleEvidence`. */
   readonly roleEvidence: object;
-  readonly codec: 'PCMU' | 'PCMA';
+  /** Undefined where the audio was never G.711, as in a recorded MP3. */
+  readonly codec: 'PCMU' | 'PCMA' | undefined;
   readonly model: string;
   readonly vocabularyId: string | undefined;
   /** Wall time of the leg's first sample; undefined until a packet came. */

@@ -191,11 +191,14 @@ export interface ParameterWarning {
 export function checkParameters(model: string, parameters: RecognitionParameters): ParameterWarning[] {
   const known = typeof model === 'string' ? findModel(model) : undefined;
   const given: Readonly<Record<string, unknown>> = { ...parameters };
+  const ruled = PARAMETERS.flatMap((rule) => ruleFaults(rule, given[rule.name], known));
+  const fit = known === undefined ? [] : fitFaults(known, parameters);
   const faults = [
     ...modelFaults(model),
-    ...PARAMETERS.flatMap((rule) => ruleFaults(rule, given[rule.name], known)),
+    ...ruled,
     ...nameFaults(given),
-    ...(known === undefined ? [] : fitFaults(known, parameters)),
+    // What is no rate at all need not be told that it is not the model's.
+    ...fit.filter(({ parameter }) => !ruled.some((fault) => fault.parameter === parameter)),
   ];
   if (faults.length > 0) throw new DashScopeUsageError('the recognition cannot be asked for', faults);
   if (known === undefined) {
@@ -275,7 +278,7 @@ function nameFaults(given: Readonly<Record<string, unknown>>): UsageFault[] {
 function fitFaults(model: RecognitionModel, parameters: RecognitionParameters): UsageFault[] {
   const faults: UsageFault[] = [];
   const { sampleRate, format } = parameters;
-  if (model.sampleRate !== 'any' && Number.isSafeInteger(sampleRate) && sampleRate !== model.sampleRate) {
+  if (model.sampleRate !== 'any' && sampleRate !== model.sampleRate) {
     const allowed = `${model.sampleRate} Hz for ${model.name}`;
     faults.push({ parameter: 'sampleRate', found: show(sampleRate), allowed });
   }

@@ -44,6 +44,7 @@ export class RecognitionRun {
   #state: 'running' | 'stopping' | 'over' | 'closed' = 'running';
   #error: DashScopeError | undefined;
   #firstAudioAtMs: number | undefined;
+  #lastMessage: string | undefined;
   #firstTextAtMs: number | undefined;
   #stoppedAtMs: number | undefined;
   #completedAtMs: number | undefined;
@@ -75,6 +76,9 @@ export class RecognitionRun {
         onStarted: () => {
           this.#opened.resolve(undefined);
           callbacks.tell('onOpen');
+        },
+        onText: (text) => {
+          this.#lastMessage = text;
         },
         onResult: (result) => {
           this.#onResult(result);
@@ -118,8 +122,9 @@ export class RecognitionRun {
     return this.#overSignal.signal;
   }
 
+  /** What the service said last, as it came; undefined before. */
   get lastMessage(): string | undefined {
-    return this.#task.lastMessage;
+    return this.#lastMessage;
   }
 
   get backlogBytes(): number {

@@ -21,6 +21,8 @@ import {
 /** What the owner of a task is told: `onStarted` at most once, results, then `onEnd` exactly once and nothing after. */
 export interface TaskListener {
   onStarted(): void;
+  /** Each text frame of the service as it came, before what it says. */
+  onText?(text: string): void;
   onResult(result: SentenceResult): void;
   /** Nothing was heard in the whole task; an end without error follows. */
   onNoSpeech?(error: DashScopeTaskFailed): void;
@@ -88,8 +90,6 @@ export class RecognitionTask {
   #heldBytes = 0;
   #bytesTaken = 0;
   #finishAsked = false;
-  /** The last text frame of the service, as it came. */
-  #lastMessage: string | undefined;
   #finishedByService = false;
   /** Who waits for the backlog to shrink. */
   #waiting: (() => void)[] = [];
@@ -160,11 +160,6 @@ export class RecognitionTask {
     return this.#closed;
   }
 
-  /** What the service said last, as it came; undefined before. */
-  get lastMessage(): string | undefined {
-    return this.#lastMessage;
-  }
-
   /** Audio that was pushed but that the operating system has not taken, in bytes. */
   get backlogBytes(): number {
     return this.#heldBytes + this.#frames.waitingBytes + (this.#connection?.bufferedBytes ?? 0);
@@ -219,7 +214,7 @@ export class RecognitionTask {
 
   #onText(text: string): void {
     const message = decodeServerMessage(text);
-    this.#lastMessage = text;
+    this.#options.listener.onText?.(text);
     this.#finishedByService = message.kind === 'task-finished';
     this.#handle({ kind: 'message', message });
   }

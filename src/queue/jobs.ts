@@ -133,7 +133,7 @@ const leg: z.ZodType<LegRecord> = z.object({
   uri: optional(z.string()),
   // A publisher of an older version does not tell it.
   roleEvidence: anyObject.default({}),
-  codec: oneOf<LegRecord['codec']>({ PCMU: true, PCMA: true }),
+  codec: optional(oneOf<NonNullable<LegRecord['codec']>>({ PCMU: true, PCMA: true })),
   model: z.string(),
   vocabularyId: optional(z.string()),
   startedAt: optional(time),

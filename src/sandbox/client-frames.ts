@@ -19,6 +19,8 @@ export interface TaskRequest {
   readonly phraseId: string | undefined;
   readonly sentenceSilenceMs: number;
   readonly heartbeat: boolean;
+  /** Whether texts have punctuation marks; the v1 models always give them. */
+  readonly punctuation: boolean;
   /** Whether finals carry `emo_tag` and `emo_confidence`. */
   readonly emotion: boolean;
 }
@@ -68,7 +70,7 @@ const parameters = z.object({
   vocabulary_id: z.string().optional(),
   disfluency_removal_enabled: z.boolean().optional(),
   multi_threshold_mode_enabled: z.boolean().optional(),
-  punctuation_prediction_enabled: z.boolean().optional(),
+  punctuation_prediction_enabled: z.boolean().default(true),
   inverse_text_normalization_enabled: z.boolean().optional(),
   language_hints: z.array(z.string()).optional(),
 });
@@ -108,8 +110,7 @@ function decodeRunTask(taskId: string, payload: Readonly<Record<string, unknown>
   if (known === undefined) return refuse(taskId, 'ModelNotFound', 'Model can not be found.');
   const asked = parameters.safeParse(payload['parameters']);
   if (!asked.success) {
-    const name = asked.error.issues[0]?.path.join('.') ?? '';
-    return refuse(taskId, 'InvalidParameter', missing(`payload.parameters${name === '' ? '' : `.${name}`}`));
+    return refuse(taskId, 'InvalidParameter', parameterFault(payload['parameters'], asked.error));
   }
   const value = asked.data;
   if (known.sampleRateHz !== undefined && known.sampleRateHz !== value.sample_rate) {
@@ -130,9 +131,18 @@ function decodeRunTask(taskId: string, payload: Readonly<Record<string, unknown>
     phraseId: hotWords === 'phrases' ? phrases?.resource_id : undefined,
     sentenceSilenceMs: semantic ? SEMANTIC_SILENCE_MS : value.max_sentence_silence,
     heartbeat: value.heartbeat,
+    punctuation: hotWords === 'phrases' || value.punctuation_prediction_enabled,
     emotion: model === EMOTION_MODEL && !semantic,
   };
   return { kind: 'run-task', task };
+}
+
+/** What is there but cannot be is not missing. */
+function parameterFault(given: unknown, error: z.ZodError): string {
+  const path = error.issues[0]?.path.join('.') ?? '';
+  const name = `payload.parameters${path === '' ? '' : `.${path}`}`;
+  const there = typeof given === 'object' && given !== null && path.split('.')[0]! in given;
+  return there ? `Invalid value of parameter '${name}'! Please follow the protocol!` : missing(name);
 }
 
 const missing = (name: string): string => `Missing required parameter '${name}'! Please follow the protocol!`;

@@ -1,4 +1,5 @@
 import type { TaskFailure } from './client-frames.ts';
+import { emotionOf } from './emotion.ts';
 import type { RecognitionEvent, RecognitionWord } from './recogniser.ts';
 
 /** The service's text frames, in the form that the official SDKs are known to read. */
@@ -68,9 +69,6 @@ const OPTIONAL_FIELDS: ReadonlySet<string> = new Set([
   'words',
 ]);
 
-/** No recogniser here hears emotions: every final is neutral, with the least that a choice of three can claim. */
-const EMOTION = { emo_tag: 'neutral', emo_confidence: 0.34 } as const;
-
 export function encodeResult(taskId: string, event: RecognitionEvent, facts: ResultFacts): string {
   const final = event.kind === 'final';
   const words = event.words.map(encodeWord);
@@ -89,7 +87,7 @@ export function encodeResult(taskId: string, event: RecognitionEvent, facts: Res
     sentence_begin: facts.first,
     sentence_end: final,
     heartbeat: false,
-    ...(final && facts.emotion ? EMOTION : {}),
+    ...(final && facts.emotion ? encodeEmotion(event.text) : {}),
     words,
   };
   // Billed seconds so far, cumulative, on finals only.
@@ -101,6 +99,11 @@ export function encodeResult(taskId: string, event: RecognitionEvent, facts: Res
     output: { sentence: Object.fromEntries(kept) },
     ...(missing() ? {} : { usage }),
   });
+}
+
+function encodeEmotion(text: string): Readonly<Record<string, unknown>> {
+  const { tag, confidence } = emotionOf(text);
+  return { emo_tag: tag, emo_confidence: confidence };
 }
 
 function encodeWord(word: RecognitionWord): Readonly<Record<string, unknown>> {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
@@ -10,22 +10,16 @@ import type { Logger } from '../log.ts';
 import type { TaskRequest } from './client-frames.ts';
 import { Credentials } from './credentials.ts';
 import { FaultDesk } from './fault-desk.ts';
-import { type ConnectionFault, mergeTaskFaults, type RefusalFault, type TaskFaults } from './faults.ts';
+import { mergeTaskFaults, type RefusalFault, type TaskFaults } from './faults.ts';
 import { FfmpegPool } from './ffmpeg-decoder.ts';
-import { credentialOf, HttpApi, NOT_FOUND, refusalBody, UNAUTHORIZED } from './http-api.ts';
+import { credentialOf, HttpApi, UNAUTHORIZED } from './http-api.ts';
 import { Phrases } from './phrases.ts';
+import { SANDBOX_TIMERS, type SandboxProtocol, type SandboxTimers } from './protocol-terms.ts';
 import type { SandboxRecogniser } from './recogniser.ts';
 import { readSocketTerms, type SocketTerms } from './socket-terms.ts';
-import {
-  type Admission,
-  SANDBOX_TIMERS,
-  type SandboxProtocol,
-  type SandboxTimers,
-  SOCKET_COUNTS,
-  type SocketCount,
-  TaskSocket,
-} from './task-socket.ts';
+import { type Admission, SOCKET_COUNTS, type SocketCount, TaskSocket } from './task-socket.ts';
 import { type RateLimit, TokenBucket } from './token-bucket.ts';
+import { inferenceAddress, type Upgrade, UpgradeGate } from './upgrade-gate.ts';
 import { NOT_EXISTING, Vocabularies } from './vocabularies.ts';
 
 export interface SandboxOptions {
@@ -92,7 +86,6 @@ export interface Sandbox extends AsyncDisposable {
 export const SANDBOX_RATE_LIMIT: RateLimit = { perSecond: 20, burst: 100 };
 const MAX_CONNECTIONS = 4_000;
 const MAX_FRAME_BYTES = 1 << 20;
-const INFERENCE_PATHS = new Set(['/api-ws/v1/inference', '/api-ws/v1/inference/']);
 /** Beside the sockets, for REST. */
 const HTTP_CONNECTIONS_MAX = 256;
 /** A request whose headers or body do not come ends. */
@@ -114,15 +107,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   return sandbox;
 }
 
-type Upgrade =
-  | { readonly kind: 'accepted'; readonly terms: SocketTerms; readonly fault: ConnectionFault | undefined }
-  | { readonly kind: 'refused'; readonly refusal: RefusalFault };
-
 class SandboxServer implements Sandbox {
   readonly recogniser: SandboxRecogniser;
   readonly desk = new FaultDesk();
   readonly #options: SandboxOptions;
   readonly #clock: Clock;
+  readonly #timers: SandboxTimers;
   readonly #http: Server;
   readonly #api: HttpApi;
   readonly #sockets = new WebSocketServer({
@@ -136,8 +126,7 @@ class SandboxServer implements Sandbox {
   readonly #ffmpeg: FfmpegPool;
   readonly #bucket: TokenBucket | undefined;
   readonly #counters = new Map<keyof SandboxCounters, number>();
-  /** Upgrades that a fault keeps waiting. */
-  readonly #stalled = new Map<Duplex, NodeJS.Timeout>();
+  readonly #gate: UpgradeGate;
   #tasks = 0;
   #taskNo = 0;
   #connectionNo = 0;
@@ -148,8 +137,9 @@ class SandboxServer implements Sandbox {
     this.recogniser = options.recogniser;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#timers = { ...SANDBOX_TIMERS, ...options.timers };
     this.#credentials = new Credentials(options.apiKeys ?? 'any', this.#clock);
-    this.#vocabularies = new Vocabularies(this.#clock);
+    this.#vocabularies = new Vocabularies(this.#clock, this.#timers.deployMs);
     this.#phrases = new Phrases(this.#clock);
     this.#ffmpeg = new FfmpegPool(options.ffmpegCommand === undefined ? 'ffmpeg' : options.ffmpegCommand);
     for (const [id, model] of Object.entries(options.vocabularies ?? {})) this.#vocabularies.put(id, model);
@@ -177,6 +167,9 @@ class SandboxServer implements Sandbox {
       },
     );
     this.#http.maxConnections = (options.maxConnections ?? MAX_CONNECTIONS) + HTTP_CONNECTIONS_MAX;
+    this.#gate = new UpgradeGate(this.#timers.idleMs, () => {
+      this.#count('connectionsRefused');
+    });
     this.#http.on('upgrade', (request, socket, head) => {
       this.#onUpgrade(request, socket, head);
     });
@@ -239,11 +232,7 @@ class SandboxServer implements Sandbox {
     this.#closed ??= new Promise((resolve) => {
       this.#api.close();
       for (const socket of this.#sockets.clients) socket.terminate();
-      for (const [socket, timer] of this.#stalled) {
-        clearTimeout(timer);
-        socket.destroy();
-      }
-      this.#stalled.clear();
+      this.#gate.close();
       this.#http.close(() => {
         resolve();
       });
@@ -263,81 +252,30 @@ class SandboxServer implements Sandbox {
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     this.#connectionNo += 1;
-    const upgrade = this.#judge(request);
-    if (upgrade.kind === 'refused') {
-      this.#refuse(socket, upgrade.refusal);
-      return;
-    }
-    const { fault, terms } = upgrade;
+    this.#gate.handle(socket, this.#judge(request, socket, head));
+  }
+
+  #judge(request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
+    const refused = (refusal: RefusalFault): Upgrade => ({ kind: 'refused', refusal });
+    const { maxConnections = MAX_CONNECTIONS, protocol = 'lenient', refuse } = this.#options;
+    const asked = refuse?.(this.#connectionNo);
+    if (asked !== undefined) return refused(asked);
+    const address = inferenceAddress(request);
+    if (address.kind === 'refused') return address;
+    const { query } = address;
+    const read = readSocketTerms(query, protocol);
+    if (read.kind === 'refused') return read;
+    const { terms } = read;
+    // Browsers cannot set headers and send the key in the query.
+    const credential = credentialOf(request) ?? query.get('api_key') ?? undefined;
+    if (this.#credentials.judge(credential) === 'unknown') return refused(UNAUTHORIZED);
+    if (this.#sockets.clients.size + this.#gate.waiting >= maxConnections) return refused(OVERLOADED);
     const accept = (): void => {
       this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
         this.#onSocket(accepted, terms);
       });
     };
-    switch (fault?.kind) {
-      case undefined:
-        accept();
-        return;
-      case 'refuse':
-        this.#refuse(socket, fault);
-        return;
-      case 'cut':
-        this.#count('connectionsRefused');
-        socket.destroy();
-        return;
-      case 'stall':
-        this.#stall(socket, fault.forMs, accept);
-        return;
-      default:
-        fault satisfies never;
-    }
-  }
-
-  /** An upgrade that is never answered ends with the idle limit, like every other socket without a task. */
-  #stall(socket: Duplex, forMs: number | 'ever', accept: () => void): void {
-    const { idleMs } = { ...SANDBOX_TIMERS, ...this.#options.timers };
-    const timer = setTimeout(
-      () => {
-        this.#stalled.delete(socket);
-        if (forMs === 'ever') socket.destroy();
-        else accept();
-      },
-      forMs === 'ever' ? idleMs : forMs,
-    );
-    this.#stalled.set(socket, timer);
-    socket.once('close', () => {
-      clearTimeout(timer);
-      this.#stalled.delete(socket);
-    });
-  }
-
-  #refuse(socket: Duplex, refusal: RefusalFault): void {
-    this.#count('connectionsRefused');
-    refuseUpgrade(socket, refusal);
-  }
-
-  #judge(request: IncomingMessage): Upgrade {
-    const refused = (refusal: RefusalFault): Upgrade => ({ kind: 'refused', refusal });
-    const asked = this.#options.refuse?.(this.#connectionNo);
-    if (asked !== undefined) return refused(asked);
-    const target = URL.canParse(request.url ?? '', 'ws://sandbox')
-      ? new URL(request.url ?? '', 'ws://sandbox')
-      : undefined;
-    if (target === undefined || !INFERENCE_PATHS.has(target.pathname)) return refused(NOT_FOUND);
-    const read = readSocketTerms(target.searchParams, this.#options.protocol ?? 'lenient');
-    if (read.kind === 'refused') return read;
-    const { terms } = read;
-    // Browsers cannot set headers and send the key in the query.
-    const credential = credentialOf(request) ?? target.searchParams.get('api_key') ?? undefined;
-    if (this.#credentials.judge(credential) === 'unknown') return refused(UNAUTHORIZED);
-    if (
-      this.#sockets.clients.size + this.#stalled.size >=
-      (this.#options.maxConnections ?? MAX_CONNECTIONS)
-    ) {
-      return refused(OVERLOADED);
-    }
-    const fault = terms.desk.forConnection() ?? this.desk.forConnection();
-    return { kind: 'accepted', terms, fault };
+    return { kind: 'accepted', fault: terms.desk.forConnection() ?? this.desk.forConnection(), accept };
   }
 
   #onSocket(socket: WebSocket, { protocol, desk }: SocketTerms): void {
@@ -346,7 +284,7 @@ class SandboxServer implements Sandbox {
       recogniser: this.recogniser,
       ffmpeg: this.#ffmpeg,
       protocol,
-      timers: { ...SANDBOX_TIMERS, ...this.#options.timers },
+      timers: this.#timers,
       clock: this.#clock,
       logger: this.#options.logger,
       admit: (task) => this.#admit(task, desk),
@@ -382,18 +320,4 @@ class SandboxServer implements Sandbox {
     }
     return true;
   }
-}
-
-function refuseUpgrade(socket: Duplex, refusal: RefusalFault): void {
-  const body = JSON.stringify(refusalBody(refusal));
-  socket.end(
-    [
-      `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? 'Refused'}`,
-      'Content-Type: application/json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
 }

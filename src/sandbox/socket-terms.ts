@@ -1,6 +1,6 @@
 import { FaultDesk } from './fault-desk.ts';
 import type { RefusalFault } from './faults.ts';
-import type { SandboxProtocol } from './task-socket.ts';
+import type { SandboxProtocol } from './protocol-terms.ts';
 
 /** How one socket behaves. */
 export interface SocketTerms {

@@ -4,15 +4,17 @@ import { type AudioDecoder, openDecoder } from './audio-decoder.ts';
 import type { TaskRequest } from './client-frames.ts';
 import type { FailureFault, TaskFaults } from './faults.ts';
 import type { FfmpegPool } from './ffmpeg-decoder.ts';
+import type { SandboxProtocol, SandboxTimers } from './protocol-terms.ts';
+import { withoutPunctuation } from './punctuation.ts';
 import type { Recognition, RecognitionEvent, SandboxRecogniser } from './recogniser.ts';
 import { type OutgoingResult, ResultOutbox } from './result-outbox.ts';
 import { encodeHeartbeat, encodeResult, encodeUnknownEvent } from './server-frames.ts';
-import type { SandboxTimers } from './task-socket.ts';
 
 /** What a task needs of its socket. */
 export interface TaskRunHost {
   readonly recogniser: SandboxRecogniser;
   readonly ffmpeg: FfmpegPool;
+  readonly protocol: SandboxProtocol;
   readonly timers: SandboxTimers;
   readonly clock: Clock;
   /** Audio can be taken; once. */
@@ -25,6 +27,10 @@ export interface TaskRunHost {
   /** More audio than it can hold just now, or no longer. */
   onPressure(pressure: 'full' | 'free'): void;
 }
+
+const NO_VALID_AUDIO: FailureFault = { code: 'NO_VALID_AUDIO_ERROR', message: 'There is no valid audio.' };
+/** Reported of a sibling model (Fun-ASR). */
+const AUDIO_MIN_MS = 200;
 
 /**
  * The audio side of one task: bytes → decoder → recogniser → results. Ends with `close`, whatever happened; holds no
@@ -103,6 +109,10 @@ export class TaskRun {
 
   /** Gives what is still open; `onDone` once the last result is out, which may be now. */
   finish(onDone: () => void): void {
+    if (this.#frames === 0) {
+      this.#host.fail({ code: 'NO_INPUT_AUDIO_ERROR', message: 'No audio was sent.' });
+      return;
+    }
     this.#onDone = onDone;
     this.#decoder?.end();
   }
@@ -128,7 +138,19 @@ export class TaskRun {
       return;
     }
     this.#tell(this.#recognition.flush());
-    if (!this.#isClosed()) this.#outbox.drain(onDone);
+    if (this.#isClosed()) return;
+    const failure = this.#emptiness();
+    if (failure === undefined) this.#outbox.drain(onDone);
+    else this.#host.fail(failure);
+  }
+
+  /** The service's codes for a task in which nothing was said; which it fails, and when, is not known for all. */
+  #emptiness(): FailureFault | undefined {
+    const { audioMs, lastSpeechMs } = this.#recognition;
+    if (audioMs === 0) return NO_VALID_AUDIO;
+    if (this.#host.protocol === 'lenient') return undefined;
+    if (audioMs < AUDIO_MIN_MS) return { code: 'EmptyAudio', message: 'The audio is empty.' };
+    return lastSpeechMs === 0 ? NO_VALID_AUDIO : undefined;
   }
 
   /** A result that went out may have ended the task by a fault. */
@@ -138,8 +160,9 @@ export class TaskRun {
 
   #tell(events: readonly RecognitionEvent[]): void {
     const { task, faults } = this;
-    for (const event of events) {
+    for (const heard of events) {
       if (this.#closed) return;
+      const event = task.punctuation ? heard : withoutPunctuation(heard);
       if (faults.noise === true) this.#sendNoise(event);
       const frame = encodeResult(task.taskId, event, {
         sentenceId: this.#sentenceId,

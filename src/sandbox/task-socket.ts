@@ -8,38 +8,13 @@ import {
   type TaskFailure,
   type TaskRequest,
 } from './client-frames.ts';
-import type { FailureFault, FaultMoment, TaskFaults, TimedFault } from './faults.ts';
-import { timedFaults } from './faults.ts';
+import { FaultTiming } from './fault-timing.ts';
+import type { FailureFault, FaultAction, TaskFaults } from './faults.ts';
 import type { FfmpegPool } from './ffmpeg-decoder.ts';
+import type { SandboxProtocol, SandboxTimers } from './protocol-terms.ts';
 import type { SandboxRecogniser } from './recogniser.ts';
 import { encodeTaskFailed, encodeTaskFinished, encodeTaskStarted } from './server-frames.ts';
 import { TaskRun } from './task-run.ts';
-
-/** The service's own limits; tests shorten them. */
-export interface SandboxTimers {
-  /** A running task that gets no frame at all fails. */
-  readonly noFrameMs: number;
-  /** A running task with heartbeat off that hears nothing but silence fails. */
-  readonly silenceMs: number;
-  /** A socket without a task is closed; so is one whose task neither starts nor finishes. */
-  readonly idleMs: number;
-  /** Silent audio between two heartbeat results, with heartbeat on; the real period is not known. */
-  readonly heartbeatMs: number;
-}
-
-export const SANDBOX_TIMERS: SandboxTimers = {
-  noFrameMs: 23_000,
-  silenceMs: 60_000,
-  idleMs: 60_000,
-  heartbeatMs: 5_000,
-};
-
-/**
- * `lenient`, as the real service is known to be: audio before task-started is kept (the Java SDK sends it), finish-task
- * before it is remembered, finish-task may name another task. `strict` fails the task for each of these, and for audio
- * after finish-task.
- */
-export type SandboxProtocol = 'lenient' | 'strict';
 
 /** Whether a run-task may start. */
 export type Admission =
@@ -106,15 +81,21 @@ export class TaskSocket {
   #state: SocketState = { kind: 'idle' };
   /** The state's own time limit. */
   #limit: NodeJS.Timeout | undefined;
-  /** Faults of the task that have not struck. */
-  #timed: TimedFault[] = [];
-  readonly #taskTimers = new Set<NodeJS.Timeout>();
+  readonly #timing: FaultTiming;
   /** Why nothing is read. */
   readonly #pauses = new Set<'fault' | 'decoder'>();
 
   constructor(socket: WebSocket, context: TaskSocketContext) {
     this.#socket = socket;
     this.#context = context;
+    this.#timing = new FaultTiming(
+      (action) => {
+        this.#strike(action);
+      },
+      (act) => {
+        this.#guard(act);
+      },
+    );
     socket.on('message', (data: RawData, isBinary: boolean) => {
       this.#guard(() => {
         if (isBinary) this.#onAudio(data as Buffer);
@@ -178,23 +159,13 @@ export class TaskSocket {
 
   /** Nothing of a task outlives it. */
   #dropTask(): void {
-    for (const timer of this.#taskTimers) clearTimeout(timer);
-    this.#taskTimers.clear();
-    this.#timed = [];
+    this.#timing.clear();
     this.#pause('decoder', false);
     this.#pause('fault', false);
     const state = this.#state;
     if (state.kind === 'idle' || state.kind === 'closed') return;
     state.run.close();
     this.#context.onTask(-1);
-  }
-
-  #after(ms: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#taskTimers.delete(timer);
-      this.#guard(act);
-    }, ms);
-    this.#taskTimers.add(timer);
   }
 
   #onRequest(request: ClientRequest): void {
@@ -235,7 +206,7 @@ export class TaskSocket {
       onResult: (no, final) => {
         this.#context.count('results');
         if (final) this.#context.count('finals');
-        this.#strike((moment) => moment.at === 'result' && moment.no === no);
+        this.#timing.reach((moment) => moment.at === 'result' && moment.no === no);
       },
       fail: (failure) => {
         this.#fail(failure);
@@ -246,14 +217,8 @@ export class TaskSocket {
     });
     this.#enter({ kind: 'starting', run, early: [], earlyBytes: 0, finishAsked: false });
     this.#context.onTask(1);
-    this.#timed = [...timedFaults(faults)];
-    for (const timed of this.#timed) {
-      if (timed.moment.at !== 'ms') continue;
-      this.#after(timed.moment.ms, () => {
-        this.#strike((moment) => moment === timed.moment);
-      });
-    }
-    this.#strike((moment) => moment.at === 'run-task');
+    this.#timing.arm(faults);
+    this.#timing.reach((moment) => moment.at === 'run-task');
     if (this.#isStarting()) run.open();
   }
 
@@ -265,7 +230,7 @@ export class TaskSocket {
   #onReady({ startDelayMs }: TaskFaults): void {
     if (startDelayMs === undefined) this.#start();
     else if (startDelayMs !== 'never') {
-      this.#after(startDelayMs, () => {
+      this.#timing.after(startDelayMs, () => {
         this.#start();
       });
     }
@@ -277,7 +242,7 @@ export class TaskSocket {
     this.#enter({ kind: 'running', run });
     this.#context.count('tasksStarted');
     this.#send(encodeTaskStarted(run.task.taskId));
-    this.#strike((moment) => moment.at === 'task-started');
+    this.#timing.reach((moment) => moment.at === 'task-started');
     for (const audio of early) this.#onAudio(audio);
     if (finishAsked) this.#onFinishTask(run.task.taskId);
   }
@@ -300,7 +265,7 @@ export class TaskSocket {
       return;
     }
     this.#enter({ kind: 'finishing', run });
-    this.#strike((moment) => moment.at === 'finish-task');
+    this.#timing.reach((moment) => moment.at === 'finish-task');
     if (run.faults.neverFinish === true || this.#state.kind !== 'finishing') return;
     run.finish(() => {
       const payload = run.faults.emptyTaskFinished === true ? 'empty' : 'usual';
@@ -336,34 +301,26 @@ export class TaskSocket {
     this.#context.count('bytesReceived', audio.length);
     run.feed(audio);
     const { frames } = run;
-    this.#strike((moment) => moment.at === 'frame' && moment.no === frames);
+    this.#timing.reach((moment) => moment.at === 'frame' && moment.no === frames);
   }
 
-  /** Faults whose moment this is strike, once each; what ends the socket leaves the rest alone. */
-  #strike(isNow: (moment: FaultMoment) => boolean): void {
-    if (this.#timed.length === 0) return;
-    const now = this.#timed.filter(({ moment }) => isNow(moment));
-    this.#timed = this.#timed.filter((timed) => !now.includes(timed));
-    for (const { action } of now) {
-      if (this.#state.kind === 'closed') return;
-      switch (action.kind) {
-        case 'fail':
-          this.#fail(action);
-          break;
-        case 'close':
-          this.#hangUp(action.closeCode, action.reason);
-          break;
-        case 'stop-reading':
-          this.#pause('fault', true);
-          if (action.forMs !== 'ever') {
-            this.#after(action.forMs, () => {
-              this.#pause('fault', false);
-            });
-          }
-          break;
-        default:
-          action satisfies never;
-      }
+  #strike(action: FaultAction): void {
+    switch (action.kind) {
+      case 'fail':
+        this.#fail(action);
+        return;
+      case 'close':
+        this.#hangUp(action.closeCode, action.reason);
+        return;
+      case 'stop-reading':
+        this.#pause('fault', true);
+        if (action.forMs === 'ever') return;
+        this.#timing.after(action.forMs, () => {
+          this.#pause('fault', false);
+        });
+        return;
+      default:
+        action satisfies never;
     }
   }
 

@@ -17,6 +17,8 @@ export interface Vocabulary {
   readonly entries: readonly VocabularyEntry[];
   readonly gmtCreate: string;
   readonly gmtModified: string;
+  /** On the monotonic clock; before it the list is `UNDEPLOYED`. */
+  readonly deployedAtMs: number;
 }
 
 /** Model Studio, "Custom hot words". */
@@ -69,8 +71,12 @@ export class Vocabularies {
   readonly #clock: Clock;
   readonly #lists = new Map<string, Vocabulary>();
 
-  constructor(clock: Clock) {
+  readonly #deployMs: number;
+
+  /** @param deployMs from create or update until the list is `OK` */
+  constructor(clock: Clock, deployMs: number) {
     this.#clock = clock;
+    this.#deployMs = deployMs;
   }
 
   get size(): number {
@@ -90,6 +96,7 @@ export class Vocabularies {
       entries: given,
       gmtCreate: now,
       gmtModified: now,
+      deployedAtMs: this.#deployedAtMs(),
     });
   }
 
@@ -115,17 +122,23 @@ export class Vocabularies {
         const page = [...this.#lists.values()]
           .filter(({ vocabularyId }) => vocabularyId.startsWith(wanted))
           .slice(from, from + input.page_size);
-        return done({ vocabulary_list: page.map(summary) });
+        return done({ vocabulary_list: page.map((list) => this.#summary(list)) });
       }
       case 'query_vocabulary':
         return this.#with(input.vocabulary_id, (list) => {
-          const { vocabulary_id: _, ...rest } = summary(list);
+          const { vocabulary_id: _, ...rest } = this.#summary(list);
           return { ...rest, target_model: list.targetModel, vocabulary: list.entries };
         });
       case 'update_vocabulary':
         return this.#with(input.vocabulary_id, (list) => {
           const gmtModified = wallText(this.#clock);
-          this.#lists.set(list.vocabularyId, { ...list, entries: input.vocabulary, gmtModified });
+          const deployedAtMs = this.#deployedAtMs();
+          this.#lists.set(list.vocabularyId, {
+            ...list,
+            entries: input.vocabulary,
+            gmtModified,
+            deployedAtMs,
+          });
           return {};
         });
       case 'delete_vocabulary':
@@ -136,6 +149,16 @@ export class Vocabularies {
       default:
         return input satisfies never;
     }
+  }
+
+  #deployedAtMs(): number {
+    return this.#clock.monotonicMs() + this.#deployMs;
+  }
+
+  #summary(list: Vocabulary): Record<string, unknown> {
+    const { vocabularyId, gmtCreate, gmtModified } = list;
+    const status = this.#clock.monotonicMs() < list.deployedAtMs ? 'UNDEPLOYED' : 'OK';
+    return { vocabulary_id: vocabularyId, gmt_create: gmtCreate, gmt_modified: gmtModified, status };
   }
 
   #with(vocabularyId: string, act: (list: Vocabulary) => Record<string, unknown>): Outcome {
@@ -162,11 +185,6 @@ export function invalid(error: z.ZodError): Outcome {
   const issue = error.issues[0];
   const field = issue?.path.join('.') ?? '';
   return refused(400, 'InvalidParameter', `${field === '' ? 'the body' : field}: ${issue?.message ?? ''}`);
-}
-
-function summary(list: Vocabulary): Record<string, unknown> {
-  const { vocabularyId, gmtCreate, gmtModified } = list;
-  return { vocabulary_id: vocabularyId, gmt_create: gmtCreate, gmt_modified: gmtModified, status: 'OK' };
 }
 
 /** `YYYY-MM-DD HH:MM:SS`; here UTC, the service does not say. */

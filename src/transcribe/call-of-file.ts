@@ -47,7 +47,7 @@ export function callOfFile(transcript: FileTranscript, options: CallOfFileOption
 }
 
 function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRecord {
-  const record: Omit<LegRecord, 'codec'> & { readonly codec: LegRecord['codec'] | undefined } = {
+  return {
     id,
     legNo: leg.legNo,
     label: undefined,
@@ -63,8 +63,6 @@ function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRe
     media: undefined,
     sentenceCount: leg.sentences.length,
   };
-  // A call's leg always has a codec; the column may be null, as it is for an MP3.
-  return record as LegRecord;
 }
 
 function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOptions): readonly FinalSentence[] {

@@ -60,7 +60,7 @@ function defineCommand(): Command {
   return new Command('transcribe')
     .usage('[options] <file or directory ...>')
     .description(
-      'Recognises recorded files: wav, mp3, opus, speex, aac, amr, raw .pcm, .alaw and .ulaw, and directories\n' +
+      'Recognises recorded files: wav, mp3, opus, speex, aac, amr, raw .pcm, .alaw and .ulaw, and directories ' +
         'of them. A stereo WAV is two legs. Without DASHSCOPE_API_KEY the sandbox stands in for the service.',
     )
     .argument('<paths...>')

@@ -3,10 +3,11 @@ import { extname, join } from 'node:path';
 
 import { CallscribeError, systemCode } from '../errors.ts';
 
-/** What is taken from a directory; a file that is named itself is tried whatever its ending. */
-const AUDIO_ENDINGS = new Set(
-  ['wav', 'mp3', 'pcm', 'opus', 'ogg', 'spx', 'aac', 'amr', 'alaw', 'ulaw'].map((ending) => `.${ending}`),
-);
+const TAKEN = ['wav', 'mp3', 'pcm', 'opus', 'ogg', 'spx', 'aac', 'amr', 'alaw', 'ulaw'];
+/** Recordings, too, that nobody should believe transcribed: they are refused one by one, with the way out. */
+const NOT_TAKEN = ['m4a', 'mp4', 'flac', 'wma', '3gp', 'aif', 'aiff', 'webm', 'gsm', 'au'];
+/** What is looked at in a directory; a file that is named itself is tried whatever its ending. */
+const AUDIO_ENDINGS = new Set([...TAKEN, ...NOT_TAKEN].map((ending) => `.${ending}`));
 
 /** A file to be transcribed, or why it cannot be. */
 export type FoundFile =
@@ -18,8 +19,10 @@ export async function findFiles(paths: readonly string[]): Promise<readonly Foun
   const found: FoundFile[] = [];
   for (const path of paths) {
     try {
-      if ((await stat(path)).isDirectory()) found.push(...(await audioFilesBelow(path)));
-      else found.push({ kind: 'file', path });
+      const facts = await stat(path);
+      if (facts.isDirectory()) found.push(...(await audioFilesBelow(path)));
+      else if (facts.isFile()) found.push({ kind: 'file', path });
+      else found.push({ kind: 'fault', path, error: notAFile(path) });
     } catch (thrown) {
       found.push({ kind: 'fault', path, error: unreadable(path, thrown) });
     }
@@ -46,6 +49,12 @@ async function pathsBelow(directory: string): Promise<readonly string[]> {
     else if (entry.isFile()) paths.push(path);
   }
   return paths;
+}
+
+/** A pipe gives its header once only, and may never give it. */
+function notAFile(path: string): CallscribeError {
+  const text = `${path}: neither a file nor a directory; write what comes from a pipe into a file first`;
+  return new CallscribeError('AUDIO_UNSUPPORTED', text);
 }
 
 function unreadable(path: string, thrown: unknown): CallscribeError {

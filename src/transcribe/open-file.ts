@@ -34,7 +34,7 @@ const PCM_TAG = 1;
  */
 export async function openFile(path: string, rawRateHz: number): Promise<readonly FileLeg[]> {
   const { size } = await stat(path);
-  if (size === 0) throw unsupported(path, 'the file is empty');
+  if (size === 0) throw unusable(path, 'the file is empty');
   const ending = extname(path).toLowerCase();
   const rawCodec = RAW_G711[ending];
   if (rawCodec !== undefined) {
@@ -42,10 +42,12 @@ export async function openFile(path: string, rawRateHz: number): Promise<readonl
   }
   const head = await readHead(path);
   const wav = readWav(head);
-  if (wav.kind === 'malformed') throw unsupported(path, wav.found);
+  if (wav.kind === 'malformed') {
+    throw unusable(path, `${wav.found}; copy it again from where it was recorded`);
+  }
   const facts = readAudioHeader(head);
   if (wav.kind === 'wav' && (facts.format === undefined || wav.audio.channels !== 1)) {
-    return wavLegs(path, head, wav.audio, size);
+    return wavLegs(path, head, size, wav.audio, facts);
   }
   const format = facts.format ?? (facts.name === undefined && ending === '.pcm' ? 'pcm' : undefined);
   if (format === undefined) throw unsupported(path, notTaken(facts));
@@ -59,11 +61,17 @@ function notTaken({ name }: AudioFacts): string {
     : `${name} is not taken`;
 }
 
-function wavLegs(path: string, head: Buffer, wav: WavAudio, size: number): readonly FileLeg[] {
+function wavLegs(
+  path: string,
+  head: Buffer,
+  size: number,
+  wav: WavAudio,
+  facts: AudioFacts,
+): readonly FileLeg[] {
   const { formatTag, bitsPerSample, channels, sampleRateHz, data } = wav;
   const codec = bitsPerSample === 8 ? G711_BY_TAG[formatTag] : undefined;
   if (codec === undefined && (formatTag !== PCM_TAG || bitsPerSample !== 16)) {
-    throw unsupported(path, `WAV with format tag ${formatTag} and ${bitsPerSample} bits is not taken`);
+    throw unsupported(path, notTaken(facts));
   }
   if (channels !== 1 && channels !== 2) {
     throw unsupported(path, `${channels} channels, expected 1 or 2`);
@@ -71,7 +79,7 @@ function wavLegs(path: string, head: Buffer, wav: WavAudio, size: number): reado
   const from = data.byteOffset - head.byteOffset;
   const written = head.readUInt32LE(from - 4);
   const bytes = Math.min(written === 0 ? size : written, size - from);
-  if (bytes < channels) throw unsupported(path, 'a WAV file without audio');
+  if (bytes < channels) throw unusable(path, 'a WAV file without audio');
   return legsOf(path, { codec, channels, sampleRate: sampleRateHz, from, bytes });
 }
 
@@ -136,8 +144,13 @@ async function readHead(path: string): Promise<Buffer> {
 }
 
 function unsupported(path: string, found: string): CallscribeError {
-  return new CallscribeError(
-    'AUDIO_UNSUPPORTED',
-    `${path}: ${found}; ffmpeg -i INPUT -ac 1 -ar 8000 -c:a pcm_s16le OUTPUT.wav makes of most recordings what is taken`,
+  return unusable(
+    path,
+    `${found}; ffmpeg -i INPUT -ac 1 -ar 8000 -c:a pcm_s16le OUTPUT.wav makes of most recordings what is taken`,
   );
+}
+
+/** No conversion would help. */
+function unusable(path: string, found: string): CallscribeError {
+  return new CallscribeError('AUDIO_UNSUPPORTED', `${path}: ${found}`);
 }

@@ -1,4 +1,5 @@
 import type { Word } from '../dashscope/recognition-result.ts';
+import { columnsOf } from './columns.ts';
 import { endMsOf, type FileTranscript, inOrder, type SpokenSentence } from './transcript.ts';
 
 /** Widest line, in columns of half a CJK character: what players show without breaking a line themselves. */
@@ -97,7 +98,7 @@ function fitting(characters: readonly string[]): number {
   let columns = 0;
   let count = 0;
   for (const character of characters) {
-    columns += WIDE.test(character) ? 2 : 1;
+    columns += columnsOf(character);
     if (columns > LINE_COLUMNS) break;
     count += 1;
   }
@@ -116,9 +117,6 @@ function breakBefore(characters: readonly string[], fits: number): number {
   return Math.max(1, fits);
 }
 
-/** Two columns: ideographs, kana, hangul, and full-width forms (UAX #11, W and F). */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}]/u;
 const BREAK_BEHIND = /[\s，。！？；：、,.!?;:]/u;
 const NOT_AT_BEGIN = /[，。！？；：、”’）》」』,.!?;:)\]}]/u;
 const NARROW_WORD = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Nd}'’-]/u;

@@ -137,8 +137,8 @@ export async function watchResources(sandbox: Sandbox): Promise<() => Promise<vo
       serverSockets: sockets,
       tasks,
       decoders,
-      timers: Math.max(0, own.timers - before.timers),
-      sockets: Math.max(0, own.sockets - before.sockets),
+      timers: own.timers - before.timers,
+      sockets: own.sockets,
     };
   };
   const nothing = { serverSockets: 0, tasks: 0, decoders: 0, timers: 0, sockets: 0 };

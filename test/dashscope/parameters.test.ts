@@ -177,6 +177,17 @@ describe('what is refused before anything is sent', () => {
       '[1]',
       'an object',
     ],
+    [
+      'no rate on an 8 kHz model',
+      V2_8K,
+      { format: 'pcm' } as RecognitionParameters,
+      'sampleRate',
+      'nothing',
+      'integer',
+    ],
+    ['no rate with AMR', V2, { format: 'amr' } as RecognitionParameters, 'sampleRate', 'nothing', 'integer'],
+    ['a rate of 0 on an 8 kHz model', V2_8K, untyped({ sampleRate: 0 }), 'sampleRate', '0', 'integer'],
+    ['an empty phrase id on v2', V2_8K, untyped({ phraseId: '' }), 'phraseId', '""', 'not empty'],
     ['no model', '', PCM_8K, 'model', '""', 'name of a model'],
   ])('%s', (_case, model, parameters, parameter, found, allowed) => {
     expect(faultsOf(model, parameters)).toEqual([

@@ -1,11 +1,14 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { type WebSocket, WebSocketServer } from 'ws';
 
+import { liveTimers } from '../support/live-timers.ts';
+
 /** One frame of the client, as the service saw it. */
 export type ClientFrame =
   | { readonly kind: 'run-task'; readonly taskId: string; readonly message: Record<string, unknown> }
-  | { readonly kind: 'finish-task'; readonly taskId: string }
+  | { readonly kind: 'finish-task'; readonly taskId: string; readonly message: Record<string, unknown> }
   | { readonly kind: 'audio'; readonly bytes: Buffer };
 
 /** What a script may do on its socket. */
@@ -13,13 +16,14 @@ export interface ServiceSocket {
   /** From 1, in order of connecting. */
   readonly no: number;
   readonly frames: ClientFrame[];
-  readonly authorization: string | undefined;
+  /** Of the upgrade. */
+  readonly headers: IncomingHttpHeaders;
   started(taskId: string): void;
   result(taskId: string, sentence: object, usage?: object | null): void;
   finished(taskId: string): void;
   failed(taskId: string, code: string, message?: string): void;
   text(text: string): void;
-  close(code?: number): void;
+  close(code?: number, reason?: string): void;
   /** Without a close frame. */
   cut(): void;
   pause(): void;
@@ -68,7 +72,7 @@ export class ScriptedService implements AsyncDisposable {
       },
     });
     this.#server.on('connection', (socket, request) => {
-      this.#serve(socket, script, request.headers.authorization);
+      this.#serve(socket, script, request.headers);
     });
   }
 
@@ -101,14 +105,14 @@ export class ScriptedService implements AsyncDisposable {
     });
   }
 
-  #serve(socket: WebSocket, script: Script, authorization: string | undefined): void {
+  #serve(socket: WebSocket, script: Script, headers: IncomingHttpHeaders): void {
     const send = (event: string, taskId: string, payload: object, more: object = {}): void => {
       socket.send(JSON.stringify({ header: { task_id: taskId, event, attributes: {}, ...more }, payload }));
     };
     const service = {
       no: this.sockets.length + 1,
       frames: [] as ClientFrame[],
-      authorization,
+      headers,
       get open() {
         return socket.readyState === socket.OPEN;
       },
@@ -128,8 +132,8 @@ export class ScriptedService implements AsyncDisposable {
       text: (text: string) => {
         socket.send(text);
       },
-      close: (code?: number) => {
-        socket.close(code);
+      close: (code?: number, reason?: string) => {
+        socket.close(code, reason);
       },
       cut: () => {
         socket.terminate();
@@ -157,15 +161,15 @@ function decode(data: Buffer, isBinary: boolean): ClientFrame {
     header: { action: 'run-task' | 'finish-task'; task_id: string };
   };
   const { action, task_id: taskId } = message.header;
-  return action === 'run-task' ? { kind: action, taskId, message } : { kind: action, taskId };
+  return { kind: action, taskId, message };
 }
 
-/** What keeps the event loop busy, once closed handles had the turns of the loop that they take to go. */
+/** What is open, once closed handles had the turns of the loop that they take to go. */
 export async function openResources(): Promise<{ timers: number; sockets: number }> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   const resources = process.getActiveResourcesInfo();
   return {
-    timers: resources.filter((resource) => resource === 'Timeout').length,
+    timers: liveTimers(),
     sockets: resources.filter((resource) => resource.startsWith('TCPSocket')).length,
   };
 }

@@ -133,6 +133,21 @@ describe('decodeServerMessage', () => {
     });
   });
 
+  it('takes a confidence from 0 to 1, and none beyond', () => {
+    const confidences = [0, 0.5, 1, 1.01, -0.1, null].map(
+      (emo_confidence) => resultOf({ ...FINAL, emo_confidence }).emotion,
+    );
+    const known = [0, 0.5, 1, undefined, undefined, undefined];
+    expect(confidences).toEqual(known.map((confidence) => ({ tag: 'neutral', confidence })));
+    const tags = ['positive', 'negative', 'neutral', ''];
+    expect(tags.map((emo_tag) => resultOf({ ...FINAL, emo_tag }).emotion?.tag)).toEqual([
+      'positive',
+      'negative',
+      'neutral',
+      undefined,
+    ]);
+  });
+
   it('drops heartbeats', () => {
     const sentence = { sentence_id: 0, begin_time: 0, end_time: null, text: '', heartbeat: true, words: [] };
     expect(decodeServerMessage(resultMessage(sentence, null))).toEqual({

@@ -19,6 +19,10 @@ describe('a job', () => {
     ['a sentence', { name: 'sentence', payload: sentence }],
     ['a sentence without emotion', { name: 'sentence', payload: { ...sentence, emoTag: undefined } }],
     ['a call that goes on', { name: 'call', payload: call }],
+    [
+      'a call of a file without a codec',
+      { name: 'call', payload: { ...call, legs: [{ ...leg!, codec: undefined }] } },
+    ],
     ['a call that ends', { name: 'call', payload: finishing(call, [3, 0]) }],
     ['an event of a leg', { name: 'call-event', payload: event }],
     ['an event of the call', { name: 'call-event', payload: { ...event, legId: undefined } }],

@@ -89,6 +89,22 @@ describe('vocabularies on the wire', () => {
     }
   });
 
+  it('are UNDEPLOYED for a while after create and update, where that is asked for', async () => {
+    const clock = new FakeClock();
+    const sandbox = await sandboxWith({ clock, timers: { deployMs: 1_000 } });
+    const made = await customise(sandbox, create());
+    const id = (made.body['output'] as Record<string, string>)['vocabulary_id']!;
+    const status = async (): Promise<unknown> => {
+      const { body } = await customise(sandbox, { action: 'query_vocabulary', vocabulary_id: id });
+      return (body['output'] as Record<string, unknown>)['status'];
+    };
+    expect(await status()).toBe('UNDEPLOYED');
+    clock.advance(1_000);
+    expect(await status()).toBe('OK');
+    await customise(sandbox, { action: 'update_vocabulary', vocabulary_id: id, vocabulary: [] });
+    expect(await status()).toBe('UNDEPLOYED');
+  });
+
   it.each<[string, unknown]>([
     ['no action', {}],
     ['an unknown action', { action: 'burn_vocabulary' }],

@@ -5,6 +5,7 @@ import { WebSocket } from 'ws';
 
 import { silentLogger } from '../../src/log.ts';
 import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
+import { emotionOf } from '../../src/sandbox/emotion.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/server.ts';
 import { chunksOf, makeCodes, toPcmBuffer } from '../support/captioned-audio.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -15,6 +16,8 @@ const TEXT = '您好。';
 const SPEECH = chunksOf(
   toPcmBuffer('PCMU', makeCodes('PCMU', 3_000, [{ beginMs: 640, endMs: 1_840, text: TEXT }])),
 );
+/** 100 ms. */
+const SILENCE = Buffer.alloc(1_600);
 
 const running: AsyncDisposable[] = [];
 afterEach(async () => {
@@ -189,7 +192,7 @@ describe('a task on the wire', () => {
             sentence_end: true,
             heartbeat: false,
             emo_tag: 'neutral',
-            emo_confidence: 0.34,
+            emo_confidence: emotionOf(TEXT).confidence,
             words: [word('您', 640, 1040), word('好', 1040, 1440), word('。', 1440, 1840)],
           },
         },
@@ -227,6 +230,16 @@ describe('a task on the wire', () => {
     ]);
   });
 
+  it.each([
+    ['paraformer-realtime-8k-v2', '您好'],
+    ['paraformer-realtime-8k-v1', TEXT],
+  ])('of %s has no punctuation where none is asked for and the model can: %s', async (model, text) => {
+    const { url } = await sandboxWith();
+    const parameters = { format: 'pcm', sample_rate: 8000, punctuation_prediction_enabled: false };
+    const messages = await runWhole(await Client.open(url), { payload: { model, parameters } });
+    expect(sentencesOf(messages).at(-1)?.text).toBe(text);
+  });
+
   it('runs the next task on the same socket, with a task id in the other form, from zero again', async () => {
     const { url } = await sandboxWith();
     const client = await Client.open(`${url}/`, { authorization: 'bearer sk-lower-case' });
@@ -241,6 +254,7 @@ describe('a task on the wire', () => {
     const client = await Client.open(url);
     client.send(runTask({ parameters: { stream: true, pre_task_id: HEX_ID } }));
     await client.event('task-started');
+    client.socket.send(SILENCE);
     client.send({ header: { action: 'finish-task', task_id: DASHED_ID }, payload: {} });
     expect((await client.event('task-finished')).header.task_id).toBe(HEX_ID);
   });
@@ -295,7 +309,12 @@ describe('a request that cannot be served', () => {
     ['no format', runTask({ parameters: { format: undefined } }), 'InvalidParameter'],
     ['no sample rate', runTask({ parameters: { sample_rate: undefined } }), 'InvalidParameter'],
     ['8k model at 16 kHz', runTask({ parameters: { sample_rate: 16000 } }), 'InvalidParameter'],
-    ['too short a silence', runTask({ parameters: { max_sentence_silence: 199 } }), 'InvalidParameter'],
+    [
+      'too short a silence',
+      runTask({ parameters: { max_sentence_silence: 199 } }),
+      'InvalidParameter',
+      "Invalid value of parameter 'payload.parameters.max_sentence_silence'! Please follow the protocol!",
+    ],
     ['too long a silence', runTask({ parameters: { max_sentence_silence: 6001 } }), 'InvalidParameter'],
     [
       'an unknown model',
@@ -314,6 +333,24 @@ describe('a request that cannot be served', () => {
     if (text !== undefined) expect(failed.header.error_message).toBe(text);
     expect(failed.payload).toEqual({});
     expect(await client.closed()).toBe(1000);
+  });
+
+  it.each<[string, 'lenient' | 'strict', readonly Buffer[], string | undefined]>([
+    ['no audio', 'lenient', [], 'NO_INPUT_AUDIO_ERROR'],
+    ['not one sample', 'lenient', [Buffer.alloc(1)], 'NO_VALID_AUDIO_ERROR'],
+    ['nothing but silence', 'lenient', [SILENCE], undefined],
+    ['nothing but silence', 'strict', [SILENCE, SILENCE], 'NO_VALID_AUDIO_ERROR'],
+    ['less than 200 ms', 'strict', [SILENCE], 'EmptyAudio'],
+    ['speech', 'strict', SPEECH, undefined],
+  ])('is the end of a task with %s, %s: %s', async (_case, protocol, audio, code) => {
+    const { url } = await sandboxWith({ protocol });
+    const client = await Client.open(url);
+    client.send(runTask());
+    await client.event('task-started');
+    for (const chunk of audio) client.socket.send(chunk);
+    client.send(finishTask());
+    if (code === undefined) await client.event('task-finished');
+    else expect((await client.event('task-failed')).header).toMatchObject({ error_code: code });
   });
 
   it('is a second run-task while one runs', async () => {
@@ -337,6 +374,7 @@ describe('a request that cannot be served', () => {
       client.send(bad);
       await client.closed();
     }
+    good.socket.send(SILENCE);
     good.send(finishTask());
     await good.event('task-finished');
     expect(sandbox.counters).toMatchObject({ requestsRefused: 3, framesStray: 3, tasksFinished: 1 });

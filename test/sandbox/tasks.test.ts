@@ -397,6 +397,7 @@ describe('a strict socket', () => {
       'finish-task of another task',
       '',
       (client) => {
+        client.audio(PCM.subarray(0, 1_600));
         client.send('finish-task', ID(2), { input: {} });
       },
     ],

@@ -63,6 +63,16 @@ describe('npm run sandbox', () => {
     },
   );
 
+  it('lets in only the keys that it was given', async () => {
+    const started = run({ SANDBOX_PORT: '0', SANDBOX_API_KEYS: 'sk-good, sk-other' });
+    const url = await untilOut(started, /DASHSCOPE_HTTP_URL=(http:\S+)\n/);
+    const statusFor = async (key: string): Promise<number> => {
+      const headers = { Authorization: `Bearer ${key}` };
+      return (await fetch(`${url}/tokens`, { method: 'POST', headers })).status;
+    };
+    expect([await statusFor('sk-other'), await statusFor('sk-wrong')]).toEqual([200, 401]);
+  });
+
   it('ends with 2 and every fault of its settings', async () => {
     const started = run({ SANDBOX_PORT: '70000', ASR_MODEL_DIR: '/models/paraformer' });
     const [code] = (await once(started.child, 'close')) as [number | null];
