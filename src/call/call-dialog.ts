@@ -10,7 +10,7 @@ import type { EndReason } from './record.ts';
 /** The call as one of its dialogs drives it. */
 export interface DialogCall {
   /** See `MediaSessionOptions.openLeg`. */
-  openLeg(line: OfferedLine, when: 'first' | 'later'): Promise<Leg | undefined>;
+  openLeg(line: OfferedLine, when: 'first' | 'later', peerAddress: string): Promise<Leg | undefined>;
   event(kind: string, detail: Readonly<Record<string, unknown>>, leg?: Leg, at?: Date): void;
   /** The call's record has changed. */
   changed(): void;
@@ -27,6 +27,8 @@ export interface CallDialogOptions {
   readonly recording: boolean;
   /** Where media is to be sent; stands in our descriptions. */
   readonly mediaAddress: string;
+  /** Where the dialog's SIP comes from. */
+  readonly peerAddress: string;
   readonly roleRules: readonly RoleRule[];
   /** The dialog is over, or never came to be. */
   readonly onGone: () => void;
@@ -46,11 +48,14 @@ export class CallDialog implements DialogUser {
   #established: EstablishedDialog | undefined;
 
   constructor(options: CallDialogOptions) {
-    const { call, sipCallId, request, recording, mediaAddress, roleRules } = options;
+    const { call, sipCallId, request, recording, mediaAddress, peerAddress, roleRules } = options;
     this.#call = call;
     this.#options = options;
     this.sipCallId = sipCallId;
-    this.media = new MediaSession({ mediaAddress, openLeg: (line, when) => call.openLeg(line, when) });
+    this.media = new MediaSession({
+      mediaAddress,
+      openLeg: (line, when) => call.openLeg(line, when, peerAddress),
+    });
     this.parties = new CallParties({ request, recording, roleRules });
   }
 

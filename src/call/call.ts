@@ -168,7 +168,7 @@ export class Call implements DialogCall {
     this.changed();
   }
 
-  async openLeg(line: OfferedLine, when: 'first' | 'later'): Promise<Leg | undefined> {
+  async openLeg(line: OfferedLine, when: 'first' | 'later', peerAddress: string): Promise<Leg | undefined> {
     const { logger, model, vocabularyId } = this.#services;
     if (!this.#options.mayOpenLeg()) {
       if (when === 'later') return undefined;
@@ -186,6 +186,7 @@ export class Call implements DialogCall {
       callId: this.id,
       legNo,
       line,
+      peerAddress,
       model,
       vocabularyId,
       onChange: () => {

@@ -55,6 +55,7 @@ export async function openCall(services: IntakeServices, request: InviteRequest)
       },
       recording: request.recording,
       mediaAddress,
+      peerAddress: request.peerAddress,
       onGone: () => {
         if (key !== undefined) registry.leave(key, call);
       },

@@ -34,6 +34,8 @@ export interface LegOptions {
   readonly callId: CallId;
   readonly legNo: number;
   readonly line: OfferedLine;
+  /** Where the dialog's SIP comes from. */
+  readonly peerAddress: string;
   readonly model: string;
   readonly vocabularyId: string | undefined;
   /** The leg's record has changed. */

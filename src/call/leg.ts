@@ -3,6 +3,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { LegAudio } from '../audio/leg-audio.ts';
 import { CallscribeError } from '../errors.ts';
 import { type LegId, newLegId } from '../ids.ts';
+import type { SignalledSource } from '../rtp/latch-rule.ts';
 import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
 import type { LegReceiver } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
@@ -75,7 +76,7 @@ export class Leg {
     const leg = new Leg(services, options, chosen.law);
     leg.#receiver = await services.openReceiver({
       ...payloadsOf(line),
-      signalled: line,
+      signalled: leg.#source(line),
       rtcp: signalledRtcp(line),
       security: leg.#crypto.agree(line),
       onStarted: (at) => {
@@ -136,11 +137,16 @@ export class Leg {
   reoffered(line: OfferedLine): void {
     const { address, port } = this.#line;
     const isPlaceholder = line.nullAddress || line.port === 0;
-    if (!isPlaceholder && (line.address !== address || line.port !== port)) this.#receiver.relatch(line);
+    if (!isPlaceholder && (line.address !== address || line.port !== port))
+      this.#receiver.relatch(this.#source(line));
     if (line.g711.length > 0) this.#receiver.renegotiate(payloadsOf(line));
     this.#quiet.follow(line);
     this.#line = isPlaceholder ? { ...line, address, port } : line;
     this.#receiver.secure(this.#crypto.agree(this.#line), signalledRtcp(this.#line));
+  }
+
+  #source({ address, port }: OfferedLine): SignalledSource {
+    return { address, port, sipAddress: this.#options.peerAddress };
   }
 
   /**

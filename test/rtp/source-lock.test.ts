@@ -169,6 +169,21 @@ describe('SourceLock', () => {
       expect(lock.lastSource).toBeUndefined();
     });
 
+    it.each(['192.0.2.9', '::ffff:192.0.2.9'])(
+      'takes %s, where its SIP comes from, until the signalled address speaks',
+      (host) => {
+        const { lock, judge } = setUp(SIGNALLED);
+        lock.relatch({ ...toSource(SIGNALLED), sipAddress: '192.0.2.9' });
+        judge(1, 1, '192.0.2.10:4000');
+        expect(judge(2, 1, '192.0.2.10:4000')).toBe('foreign');
+        judge(1, 2, `${host}:7000`);
+        expect(judge(2, 2, `${host}:7000`)).toBe('admitted');
+        judge(1, 3, SIGNALLED);
+        expect(judge(2, 3, SIGNALLED)).toBe('admitted');
+        expect(judge(3, 2, `${host}:7000`)).toBe('foreign');
+      },
+    );
+
     it('reads IPv6 in any spelling', () => {
       const { judge } = setUp('2001:0DB8:0:0:0:0:0:1:4000');
       judge(1, 1, '2001:db8::1:4000');
