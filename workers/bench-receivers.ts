@@ -128,7 +128,8 @@ async function startIntake(order: ReceiverOrder, meter: ReceiverMeter): Promise<
   };
 }
 
-function drachtioSettings(server: ReceiverOrder['sipServer']): Record<string, string> {
+/** Of the environment, for who connects to that edge. */
+export function drachtioSettings(server: ReceiverOrder['sipServer']): Record<string, string> {
   if (server === undefined) return {};
   const { host, port, secret } = server;
   return { DRACHTIO_HOST: host, DRACHTIO_PORT: String(port), DRACHTIO_SECRET: secret };
@@ -174,7 +175,9 @@ class CallBooks implements Publisher {
   }
 
   publishCall(call: Parameters<Publisher['publishCall']>[0]): void {
-    if (call.endedAt === undefined) {
+    // A call that ends says so before its legs have given their figures.
+    const isClosed = call.endedAt !== undefined && call.legs.every(({ media }) => media !== undefined);
+    if (!isClosed) {
       this.#open.add(call.id);
       return;
     }

@@ -10,6 +10,7 @@ import { readBenchCommandLine } from '../src/bench/command-line.ts';
 import { asrDuties, benchAsr } from './bench-asr.ts';
 import { benchIntake, intakeDuties } from './bench-intake.ts';
 import { BenchProcess, serveDuties } from './bench-process.ts';
+import { benchSharedIntakes, sharedDuties } from './bench-shared.ts';
 import { runRoot } from './main.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -17,11 +18,12 @@ const start = (name: string): BenchProcess => BenchProcess.start(fileURLToPath(i
 
 await runRoot(async () => {
   if (process.send !== undefined && process.argv[2] === 'child') {
-    serveDuties({ ...asrDuties, ...intakeDuties });
+    serveDuties({ ...asrDuties, ...intakeDuties, ...sharedDuties });
     return;
   }
   const line = readBenchCommandLine(process.argv.slice(2));
   if (line.kind === 'help') print(line.text.trimEnd());
   else if (line.kind === 'asr') await benchAsr(line.options, start, print);
-  else await benchIntake(line.options, start, print);
+  else if (line.options.processes === 1) await benchIntake(line.options, start, print);
+  else await benchSharedIntakes(line.options, start, print);
 });

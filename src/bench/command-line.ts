@@ -98,7 +98,7 @@ function defineCommand(): Command {
     .option('--legs [count]', `intake: legs at a time, two a call (default: ${intake['legs']})`)
     .option(
       '--processes [count]',
-      `intake: more than one compares that many intake processes with one (default: ${intake['processes']})`,
+      `intake: more than one compares so many intake processes, each with its legs, with one (default: ${intake['processes']})`,
     )
     .option('--seconds [count]', `how long is measured ${both('seconds')}`)
     .option('--rounds [count]', `how often; the round with the least CPU counts ${both('rounds')}`)
