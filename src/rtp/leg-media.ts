@@ -338,7 +338,7 @@ export class LegMedia {
   }
 
   #takeEvent(packet: RtpPacket, lost: number): void {
-    const verdict = this.#events.take(packet, this.#timeline.sampleAt(packet.timestamp));
+    const verdict = this.#events.take(packet, this.#timeline.sampleAt(packet.timestamp, packet.arrivalMs));
     if (verdict === 'malformed') this.#counters.telephoneEventMalformed++;
     // What was lost between two packets of one event were its own: no audio is missing for them.
     if (verdict !== 'known') this.#lostUntimed = lost;

@@ -101,14 +101,14 @@ export class Timeline {
   }
 
   /**
-   * The index of a timestamp that came with the last packets; where it is if that cannot be, as some gateways
-   * count the timestamps of events apart. Undefined before the first packet that has a place.
+   * The index of a timestamp that came with the last packets; what the wall clock says if that cannot be, as some
+   * gateways count the timestamps of events apart. Undefined before the first packet that has a place.
    */
-  sampleAt(timestamp: number): number | undefined {
+  sampleAt(timestamp: number, arrivalMs: number): number | undefined {
     if (this.#anchor === 'empty') return undefined;
     const sample = this.#sampleOf(timestamp);
     const isFar = Math.abs(sample - this.#position) > GAP_MAX_MS * SAMPLES_PER_MS;
-    return this.#anchor === 'adrift' || isFar || sample < 0 ? this.#position : sample;
+    return this.#anchor === 'adrift' || isFar || sample < 0 ? this.#wallSample(0, arrivalMs) : sample;
   }
 
   /** The index of a timestamp, where it is tied to the leg's clock and not far from the present. */

@@ -306,14 +306,14 @@ describe('Timeline', () => {
 
   it('says where a timestamp is that is not that of audio, such as an event’s', () => {
     const { timeline, place } = setUp();
-    expect(timeline.sampleAt(1_000)).toBeUndefined();
+    expect(timeline.sampleAt(1_000, 0)).toBeUndefined();
     place(1_000, 0);
-    expect([1_000, 1_160, 3_000].map((t) => timeline.sampleAt(t))).toEqual([0, 160, 2_000]);
-    // Counted apart, by its own clock.
-    expect(timeline.sampleAt(0)).toBe(160);
-    expect(timeline.sampleAt(3_000_000_000)).toBe(160);
+    expect([1_000, 1_160, 3_000].map((t) => timeline.sampleAt(t, 20))).toEqual([0, 160, 2_000]);
+    // Counted apart, by its own clock: here and now, also where no tick has filled up to now.
+    expect(timeline.sampleAt(0, 20)).toBe(160);
+    expect(timeline.sampleAt(3_000_000_000, 2_000)).toBe(16_160);
     timeline.reanchor();
-    expect(timeline.sampleAt(1_160)).toBe(160);
+    expect(timeline.sampleAt(1_160, 1_000)).toBe(8_160);
   });
 
   it('says which timestamps fall into a stretch that was filled', () => {
