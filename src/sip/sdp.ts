@@ -110,7 +110,9 @@ function readLine(
     .map(Number)
     .filter((payloadType) => payloadType <= PAYLOAD_TYPE_MAX);
   const codecOf = new Map(
-    media.rtp.filter(({ rate }) => rate === 8000).map(({ payload, codec }) => [payload, codec.toUpperCase()]),
+    media.rtp
+      .filter(({ rate }) => rate === 8000)
+      .map(({ payload, codec }) => [payload, toText(codec).toUpperCase()]),
   );
   const named = new Map(media.rtp.map(({ payload }) => [payload, true]));
   const nameOf = (payloadType: number): string | undefined =>
@@ -118,7 +120,7 @@ function readLine(
 
   const eventPayloadType = offered.find((payloadType) => nameOf(payloadType) === 'TELEPHONE-EVENT');
   // A multicast address may carry a TTL: 224.2.1.1/127.
-  const address = (media.connection?.ip ?? session.connection?.ip)?.split('/', 1)[0];
+  const address = toText(media.connection?.ip ?? session.connection?.ip).split('/', 1)[0] || undefined;
   const nullAddress = address === '0.0.0.0' || address === '::';
   return {
     media: media.type,

@@ -261,6 +261,13 @@ describe('what is read of offers in the field', () => {
     });
   });
 
+  it('reads an address and a codec that look like numbers, which the parser hands over as such', () => {
+    const [line] = readOffer(
+      offer('m=audio 4000 RTP/AVP 8 96', 'c=IN IP4 65536', 'a=rtpmap:96 8000/8000'),
+    ).lines;
+    expect(line).toMatchObject({ address: '65536', g711: [{ payloadType: 8, law: 'PCMA' }] });
+  });
+
   it('reads a count of ports, an unknown attribute, and i=', () => {
     expect(first('m=audio 4000/2 RTP/AVP 0', 'i=party 7', 'a=direction:both')).toMatchObject({
       port: 4000,
