@@ -103,7 +103,6 @@ function reportOf(receiver: IntakeReceiver, legs: number, measured: Measured): I
   const { figures, sent, received, kernelDrops, heard, before } = measured;
   const perLeg = (value: number): number => Math.round(value / legs);
   const heardMs = (heard.bytes - before.bytes) / PCM_BYTES_PER_MS;
-  const unfinished = heard.tasks - heard.tasksFinished;
   return {
     receiver,
     legs,
@@ -112,7 +111,12 @@ function reportOf(receiver: IntakeReceiver, legs: number, measured: Measured): I
     packetsLost: sent.packetsSent - received.packetsReceived,
     kernelDrops,
     audioMissingMs: Math.round(received.audioMs - heardMs),
-    failures: received.failures + sent.callsRefused + unfinished + (legs - received.legs),
+    failures: {
+      callsRefused: sent.callsRefused,
+      legsMissing: legs - received.legs,
+      events: received.failures,
+      tasksUnfinished: heard.tasks - heard.tasksFinished,
+    },
     chunks: figures.chunks,
     delayMs: figures.delayMs,
     eventLoopDelayMs: figures.eventLoopDelayMs,

@@ -12,7 +12,7 @@ import { loadConfig } from '../src/config.ts';
 import type { Connection } from '../src/dashscope/connection.ts';
 import { ConnectionPool } from '../src/dashscope/connection-pool.ts';
 import { createLiveHub } from '../src/live/hub.ts';
-import { silentLogger } from '../src/log.ts';
+import { createLogger } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { garbageCollector } from './bench-process.ts';
 import { startIntakeRole } from './intake.ts';
@@ -52,6 +52,8 @@ export interface BenchReceiver {
 }
 
 const PTIME_MS = 20;
+/** What goes wrong in a bench is to be seen. */
+const logger = createLogger({ level: 'warn', format: 'json' });
 
 export function startReceiver(kind: IntakeReceiver, order: ReceiverOrder): Promise<BenchReceiver> {
   const meter = new ReceiverMeter(garbageCollector());
@@ -92,18 +94,18 @@ async function startIntake(order: ReceiverOrder, meter: ReceiverMeter): Promise<
     ...drachtioSettings(order.sipServer),
   });
   const metrics = createMetrics();
-  const sip = await startSipSide({ config, metrics, logger: silentLogger, clock: systemClock });
+  const sip = await startSipSide({ config, metrics, logger, clock: systemClock });
   const pool = watchedPool(asrUrl, meter);
   const books = new CallBooks();
   const role: Role = await startIntakeRole({
     config,
     sip,
-    openAsr: createDashscopeOpener({ url: asrUrl, apiKey: 'bench', pool, logger: silentLogger }),
+    openAsr: createDashscopeOpener({ url: asrUrl, apiKey: 'bench', pool, logger }),
     publisher: books,
     canPublish: () => true,
     live: createLiveHub(),
     metrics,
-    logger: silentLogger,
+    logger,
     clock: systemClock,
   });
   return {

@@ -1,4 +1,4 @@
-import { INTAKE_BENCH_AIMS, type IntakeBenchResult, type IntakeRunReport } from './intake.ts';
+import { INTAKE_BENCH_AIMS, type IntakeBenchResult, type IntakeRunReport, sumOf } from './intake.ts';
 
 /** One line for whoever watches. */
 export function intakeLine(report: IntakeRunReport): string {
@@ -7,7 +7,7 @@ export function intakeLine(report: IntakeRunReport): string {
   return [
     `${receiver.padEnd(6)} ${legs} legs: ${cpuUsPerLegSecond} µs CPU a leg and second (${percent(cpuShare)} of a core)`,
     `${report.packetsSent} packets sent, ${report.packetsReceived} received, ${packetsLost} lost inside (${kernelDrops ?? '?'} in the kernel)`,
-    `${report.audioMissingMs} ms of audio missing, ${report.failures} failures`,
+    `${report.audioMissingMs} ms of audio missing, ${sumOf(report.failures)} failures`,
     `delay p50 ${delayMs.p50Ms} p99 ${delayMs.p99Ms} max ${delayMs.maxMs} ms`,
     `event loop p50 ${eventLoopDelayMs.p50Ms} p99 ${eventLoopDelayMs.p99Ms} max ${eventLoopDelayMs.maxMs} ms late`,
     `${kilobytes(report.heapBytesPerLeg)} KB heap, ${kilobytes(report.rssBytesPerLeg)} KB resident a leg`,

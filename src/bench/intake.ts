@@ -38,6 +38,20 @@ export function receiversOfRounds(rounds: number): readonly IntakeReceiver[] {
   ).flat();
 }
 
+/** What should be nothing. */
+export interface IntakeFailures {
+  readonly callsRefused: number;
+  /** Spoken on, and unknown to the receiver at the end. */
+  readonly legsMissing: number;
+  /** What the calls themselves told of: media or recognition that failed. */
+  readonly events: number;
+  readonly tasksUnfinished: number;
+}
+
+export function sumOf({ callsRefused, legsMissing, events, tasksUnfinished }: IntakeFailures): number {
+  return callsRefused + Math.abs(legsMissing) + events + tasksUnfinished;
+}
+
 /** One receiver, measured once. */
 export interface IntakeRunReport {
   readonly receiver: IntakeReceiver;
@@ -51,8 +65,7 @@ export interface IntakeRunReport {
   readonly kernelDrops: number | undefined;
   /** Audio that left us less than the audio that came, as the recogniser counts it. */
   readonly audioMissingMs: number;
-  /** Sessions that ended otherwise than by task-finished, and calls that were refused. */
-  readonly failures: number;
+  readonly failures: IntakeFailures;
   /** Chunks whose delay was taken. */
   readonly chunks: number;
   /** Of a chunk's last packet, from when it was sent to its last byte on the recogniser's socket. */
@@ -97,7 +110,7 @@ export function compareIntakeRuns(
   const cpuOfBare = round(bare.cpuUsPerLegSecond / intake.cpuUsPerLegSecond);
   const lost = reports
     .filter(({ receiver }) => receiver === 'intake')
-    .reduce((sum, { packetsLost, failures }) => sum + Math.abs(packetsLost) + failures, 0);
+    .reduce((sum, { packetsLost, failures }) => sum + Math.abs(packetsLost) + sumOf(failures), 0);
   const verdict = (met: boolean): 'met' | 'missed' => (met ? 'met' : 'missed');
   return {
     bench: 'intake',

@@ -46,7 +46,8 @@ export class JitterBuffer {
   readonly #heldPacketsMax: number;
   readonly #play: JitterBufferOptions['play'];
 
-  readonly #slots = Array.from({ length: WINDOW_PACKETS }, () => new RtpPacket());
+  /** Made when first needed: a line in order never holds any. */
+  readonly #slots: (RtpPacket | undefined)[] = Array.from({ length: WINDOW_PACKETS }, () => undefined);
   readonly #occupied = new Uint8Array(WINDOW_PACKETS);
   /** 1 where a past sequence number was played, 0 where it was given up. */
   readonly #history = new Uint8Array(HISTORY_PACKETS);
@@ -181,7 +182,7 @@ export class JitterBuffer {
 
   #hold(packet: RtpPacket): void {
     const slot = packet.extendedSequence & SLOT_MASK;
-    this.#slots[slot]!.copyFrom(packet);
+    (this.#slots[slot] ??= new RtpPacket()).copyFrom(packet);
     this.#occupied[slot] = 1;
     if (this.#heldPackets === 0) this.#gapSinceMs = packet.arrivalMs;
     this.#heldPackets++;

@@ -29,7 +29,7 @@ function report(receiver: IntakeReceiver, facts: Partial<IntakeRunReport> = {}):
     packetsLost: 0,
     kernelDrops: 0,
     audioMissingMs: 0,
-    failures: 0,
+    failures: { callsRefused: 0, legsMissing: 0, events: 0, tasksUnfinished: 0 },
     chunks: 1_000,
     delayMs: delay,
     eventLoopDelayMs: delay,
