@@ -14,6 +14,11 @@ const PAUSE_AFTER_MS = 400;
 const PAUSE_AFTER_PACKETS = 3;
 /** A leap of the timestamp beyond this is no gap but a new beginning. */
 const GAP_MAX_MS = 10_000;
+/**
+ * What a timestamp may leap beyond the time that passed: so much at once, and as much again in that time. A sender whose
+ * every packet claims seconds would otherwise have us make, and recognise, hours of silence in a minute.
+ */
+const LEAP_CREDIT_MAX_MS = 10_000;
 /** At most this much is filled in one tick; after a stall of the process the rest follows with the next ticks. */
 const TICK_FILL_MAX_MS = 1_000;
 /** A new anchor within this distance of what was played goes on without a gap: it is the network's jitter. */
@@ -48,7 +53,8 @@ export interface TimelineCounters {
  *     timestamp gap, sequence contiguous  silence suppression: silence
  *     no packet for 400 ms                silence in real time, 400 ms behind the wall clock
  *     timestamp not after the last one,   a new anchor: the packet goes where the wall clock says, counted from
- *       or more than 10 s ahead             the end and arrival of the packet before, and never back
+ *       more than 10 s ahead, or ahead      the end and arrival of the packet before, and never back
+ *       again and again                     (LEAP_CREDIT_MAX_MS)
  *     stretch that was already emitted    the overlapping samples are dropped
  *
  * The wall clock is only ever compared across one pause, so a sender whose clock is off never causes a fill while
@@ -70,6 +76,8 @@ export class Timeline {
   #arrivalMs = 0;
   /** Duration of the last packet that held audio: what a lost one is taken to have held. */
   #packetSamples = 0;
+  /** What is left of LEAP_CREDIT_MAX_MS. */
+  #creditSamples = LEAP_CREDIT_MAX_MS * SAMPLES_PER_MS;
   /** Filled by ticks since then. */
   #pauseSamples = 0;
 
@@ -176,13 +184,24 @@ export class Timeline {
     }
     if (this.#anchor === 'held') {
       const beginSample = this.#sampleOf(timestamp);
-      const isAhead = beginSample - this.#position > GAP_MAX_MS * SAMPLES_PER_MS;
+      const isAhead = !this.#mayLeap(beginSample - this.#position, arrivalMs);
       const isBehind = beginSample < this.#position && beginSample <= this.#beginSample;
       if (!isAhead && !isBehind) return beginSample;
     }
     this.#anchor = 'held';
     this.#counters.timestampResets++;
     return this.#wallSample(samples, arrivalMs);
+  }
+
+  #mayLeap(gapSamples: number, arrivalMs: number): boolean {
+    if (gapSamples > GAP_MAX_MS * SAMPLES_PER_MS) return false;
+    const passedSamples = Math.max(0, arrivalMs - this.#arrivalMs) * SAMPLES_PER_MS;
+    const maxSamples = LEAP_CREDIT_MAX_MS * SAMPLES_PER_MS;
+    this.#creditSamples = Math.min(maxSamples, this.#creditSamples + passedSamples);
+    const leapSamples = Math.max(0, gapSamples - passedSamples);
+    if (leapSamples > this.#creditSamples) return false;
+    this.#creditSamples -= leapSamples;
+    return true;
   }
 
   /** Where a packet belongs by the wall clock. */

@@ -50,6 +50,23 @@ describe('Timeline', () => {
     ]);
   });
 
+  it('lets no sender claim hours in a minute: leaps are filled up to 10 s, and as fast as time passes', () => {
+    const { place, timeline, log } = setUp();
+    for (let packet = 0; packet < 500; packet += 1) place(packet * 9_000 * 8, packet * 20);
+    const filled = log.reduce((total, [what, , samples]) => total + (what === 'audio' ? 0 : samples), 0);
+    // 10 s passed: 10 s of credit at the beginning, 10 s that came back, and what really passed.
+    expect(filled / 8).toBeGreaterThanOrEqual(9_000);
+    expect(filled / 8).toBeLessThanOrEqual(30_000);
+    expect(timeline.counters.timestampResets).toBeGreaterThan(400);
+  });
+
+  it('believes silence suppression that lasts as long as it says, however often', () => {
+    const { place, timeline } = setUp();
+    for (let burst = 0; burst < 100; burst += 1) place(burst * 5_000 * 8, burst * 5_000);
+    expect(timeline.counters.timestampResets).toBe(0);
+    expect(timeline.positionSamples).toBe(99 * 5_000 * 8 + 160);
+  });
+
   it('fills a 3-packet gap with 480 samples as loss', () => {
     const { place, log } = setUp();
     place(0, 0);
