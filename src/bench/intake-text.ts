@@ -15,9 +15,14 @@ export function intakeLine(report: IntakeRunReport): string {
   ].join('; ');
 }
 
-export function intakeVerdictLines({ cpuOfBare, intake, aims }: IntakeBenchResult): readonly string[] {
+export function intakeVerdictLines({
+  cpuOfBare,
+  cpuOfBareByRound,
+  intake,
+  aims,
+}: IntakeBenchResult): readonly string[] {
   return [
-    `legs for the same CPU, of what the bare forwarder serves: ${cpuOfBare} (aim: at least ${INTAKE_BENCH_AIMS.cpuOfBare}): ${aims.cpuOfBare}`,
+    `legs for the same CPU, of what the bare forwarder serves: ${cpuOfBare} (aim: at least ${INTAKE_BENCH_AIMS.cpuOfBare}; by round ${cpuOfBareByRound.join(', ')}): ${aims.cpuOfBare}`,
     `lost inside, all rounds: ${aims.lostPackets === 'met' ? 'nothing' : 'some'} (aim: nothing): ${aims.lostPackets}`,
     `delay p99: ${intake.delayMs.p99Ms} ms (aim: under ${INTAKE_BENCH_AIMS.delayP99Ms}): ${aims.delayP99Ms}`,
     `memory a leg: ${kilobytes(intake.heapBytesPerLeg)} KB (aim: under ${kilobytes(INTAKE_BENCH_AIMS.bytesPerLeg)}): ${aims.bytesPerLeg}`,

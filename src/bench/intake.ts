@@ -90,6 +90,8 @@ export interface IntakeBenchResult {
   readonly options: IntakeBenchOptions;
   /** CPU of the bare limit over CPU of the intake: the legs that we serve for the same CPU, as a share of the limit. */
   readonly cpuOfBare: number;
+  /** The same of each round by itself: how far apart they are says how quiet the machine was. */
+  readonly cpuOfBareByRound: readonly number[];
   readonly intake: IntakeRunReport;
   readonly bare: IntakeRunReport;
   readonly aims: Readonly<Record<keyof typeof INTAKE_BENCH_AIMS, 'met' | 'missed'>>;
@@ -116,6 +118,7 @@ export function compareIntakeRuns(
     bench: 'intake',
     options,
     cpuOfBare,
+    cpuOfBareByRound: byRound(reports),
     intake,
     bare,
     aims: {
@@ -125,6 +128,17 @@ export function compareIntakeRuns(
       cpuOfBare: verdict(cpuOfBare >= INTAKE_BENCH_AIMS.cpuOfBare),
     },
   };
+}
+
+function byRound(reports: readonly IntakeRunReport[]): readonly number[] {
+  const cpuOf = (receiver: IntakeReceiver): readonly number[] =>
+    reports
+      .filter((report) => report.receiver === receiver)
+      .map(({ cpuUsPerLegSecond }) => cpuUsPerLegSecond);
+  const bare = cpuOf('bare');
+  return cpuOf('intake')
+    .slice(0, bare.length)
+    .map((us, no) => round(bare[no]! / us));
 }
 
 function cheapest(reports: readonly IntakeRunReport[], receiver: IntakeReceiver): IntakeRunReport {

@@ -52,6 +52,7 @@ describe('the verdict', () => {
       report('bare', { cpuUsPerLegSecond: 900 }),
     ]);
     expect(result.cpuOfBare).toBe(0.8);
+    expect(result.cpuOfBareByRound).toEqual([0.533, 0.9]);
     expect(result.aims).toEqual({
       lostPackets: 'met',
       delayP99Ms: 'met',
