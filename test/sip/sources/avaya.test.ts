@@ -154,6 +154,7 @@ describe('Avaya SBCE', () => {
     if (final.startsWith('SIP/2.0 200')) {
       peer.send(request(peer, 'ACK', call, { toTag }));
       await client.line.hangUp({ call, ok: final, toTag });
+      await client.line.row("select from calls where sip_call_id = $1 and state = 'complete'", [call.callId]);
     } else {
       expect(final).toMatch(/^SIP\/2.0 487 /);
       peer.send(request(peer, 'ACK', call, { toTag, branch: call.branch }));
