@@ -137,8 +137,9 @@ export class Leg {
   reoffered(line: OfferedLine): void {
     const { address, port } = this.#line;
     const isPlaceholder = line.nullAddress || line.port === 0;
-    if (!isPlaceholder && (line.address !== address || line.port !== port))
+    if (!isPlaceholder && (line.address !== address || line.port !== port)) {
       this.#receiver.relatch(this.#source(line));
+    }
     if (line.g711.length > 0) this.#receiver.renegotiate(payloadsOf(line));
     this.#quiet.follow(line);
     this.#line = isPlaceholder ? { ...line, address, port } : line;

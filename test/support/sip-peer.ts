@@ -51,6 +51,8 @@ export async function udpPeer(to: { host: string; port: number }): Promise<SipPe
   await once(socket, 'listening');
   const inbox = new Inbox();
   socket.on('message', (datagram) => {
+    // A report on media that some offer named at random: RTP and RTCP begin with version 2.
+    if (datagram[0]! >> 6 === 2) return;
     inbox.put(datagram.toString('utf8'));
   });
   const { port } = socket.address();
