@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { loadEvents } from '../../src/store/load-events.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
@@ -183,8 +183,16 @@ describe('the answer to an offer', () => {
     });
     await hangUp(dialog, 2);
     const [call] = await completedCalls(test.pool, 1);
-    const events = await loadEvents(test.pool, call!.id);
-    expect(events).toMatchObject([{ kind: 'metadata_malformed', detail: { code: 'METADATA_MALFORMED' } }]);
+    // A job of its own, which may be written after the call's last one.
+    await vi.waitFor(
+      async () => {
+        const events = await loadEvents(test.pool, call!.id);
+        expect(events).toMatchObject([
+          { kind: 'metadata_malformed', detail: { code: 'METADATA_MALFORMED' } },
+        ]);
+      },
+      { timeout: 10_000 },
+    );
   });
 
   it('keeps every id that the peer gave', async () => {

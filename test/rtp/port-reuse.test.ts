@@ -77,7 +77,7 @@ const pcmOf = (beginSample: number, samples: number): Buffer =>
 
 /** A pool of one pair that rests so long, on ports that were free a moment ago. */
 async function onePair(restMs: number): Promise<PortPool> {
-  const firstPort = 10_000 + 2 * Math.floor(Math.random() * 9_000);
+  const firstPort = 10_000 + 2 * Math.floor(Math.random() * 4_950);
   const range = new PortPool({
     address: '127.0.0.1',
     firstPort,

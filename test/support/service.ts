@@ -63,7 +63,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
 
 /** A thousand ports below those that systems give away, others than a neighbouring process of tests has. */
 function ownPorts(): string {
-  const first = 10_000 + (process.pid % 22) * 1_000;
+  const first = 20_000 + (process.pid % 12) * 1_000;
   return `${first}-${first + 999}`;
 }
 
