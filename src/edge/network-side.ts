@@ -32,6 +32,11 @@ const ROUTED: ReadonlySet<string> = new Set([
   'PUBLISH',
   'REFER',
 ]);
+/** What drachtio-srf hands to an app inside a dialog; it answers others by itself, with a line on standard error for each. */
+const HANDLED_IN_DIALOG: ReadonlySet<string> = new Set([
+  ...['INVITE', 'BYE', 'UPDATE', 'PRACK'],
+  ...[...ROUTED].filter((method) => method !== 'REGISTER'),
+]);
 /** Methods that mean nothing outside a dialog. */
 const IN_DIALOG_ONLY: ReadonlySet<string> = new Set(['BYE', 'UPDATE', 'PRACK']);
 
@@ -123,6 +128,10 @@ export class NetworkSide implements TransactionUser {
     }
     dialog.remoteNumber = number;
     dialog.flow = flow;
+    if (!HANDLED_IN_DIALOG.has(method)) {
+      answer(transaction, 501, 'Not Implemented', dialog);
+      return;
+    }
     const isRefresh = method === 'INVITE' || method === 'UPDATE';
     const session = isRefresh ? readSessionExpires(request.headers) : undefined;
     if (session !== undefined && session.seconds < MIN_SESSION_SECONDS) {
