@@ -127,6 +127,7 @@ async function flood(
     const ports = sip.anchors.map(({ mediaPort }) => mediaPort).filter((port) => port > 0);
     for (; rtpSent < rtpDue; rtpSent += 1) rtp.send(ports, RTP_PORTS);
     await new Promise((resolve) => setTimeout(resolve, 4));
+    await sip.keepPace();
     if (!service.isAlive) {
       throw new Error(`the service ended after ${sipSent} SIP messages and ${rtpSent} packets`);
     }
@@ -153,6 +154,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     // Plain calls are read to the last header, and then refused: what is opened are recordings.
     SIP_DIGEST_USERS: 'fuzz:fuzz',
     DATA_DIR: dataDir,
+    DRAIN_SECONDS: '1',
     FUZZ_SIP_T1_MS: String(options.sipT1Ms),
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
   });

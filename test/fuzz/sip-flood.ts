@@ -50,6 +50,7 @@ export class SipFlood {
   readonly #wanted = new Map<string, Dialog>();
   /** BYEs without an answer yet. */
   readonly #ending = new Map<string, string>();
+  readonly #probes = new Map<string, () => void>();
   #nextStream = 0;
   #isEnding = false;
 
@@ -187,6 +188,11 @@ export class SipFlood {
       );
       return;
     }
+    const probe = this.#probes.get(callId);
+    if (probe !== undefined) {
+      probe();
+      return;
+    }
     this.statuses[status] = (this.statuses[status] ?? 0) + 1;
     if (status < 200) return;
     const [number = '', method = ''] = valueOf('CSeq').split(' ');
@@ -246,6 +252,23 @@ export class SipFlood {
     const bye = wellFormed(this.#sender, 'BYE', { ...anchor.dialog, cseq: LAST_CSEQ });
     this.#ending.set(callId, bye);
     this.#sendUdp(bye);
+  }
+
+  /**
+   * Resolves when the service has answered, or is not going to: it is to be fuzzed and not to be drowned, on a machine that
+   * may have more to do.
+   */
+  async keepPace(): Promise<void> {
+    const dialog = newDialog();
+    const answered = new Promise<void>((resolve) => this.#probes.set(dialog.callId, resolve));
+    this.#sendUdp(wellFormed(this.#sender, 'OPTIONS', dialog));
+    let timer: NodeJS.Timeout | undefined;
+    const lost = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, 2_000);
+    });
+    await Promise.race([answered, lost]);
+    clearTimeout(timer);
+    this.#probes.delete(dialog.callId);
   }
 
   /** Ends the calls of the flood, and says goodbye again where no answer came. */
