@@ -44,8 +44,9 @@ it('a stranger is counted by reason, and is in no table', async () => {
   await peer.next(/^SIP\/2.0 403/);
   const counted = async (reason: string): Promise<number> =>
     metric(test, `callscribe_sip_turned_away_total{reason="${reason}"}`);
-  while ((await counted('address')) + (await counted('rate')) < 15)
+  while ((await counted('address')) + (await counted('rate')) < 15) {
     await new Promise((resolve) => setImmediate(resolve));
+  }
   expect(await counted('address')).toBeGreaterThanOrEqual(10);
   expect(await metric(test, 'callscribe_sip_refused_peers_total')).toBe(15);
   expect(await metric(test, 'callscribe_sip_transactions')).toBe(0);
