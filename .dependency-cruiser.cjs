@@ -5,7 +5,7 @@
  */
 
 /** Ground files that every room may use. */
-const GROUND = '^src/(errors|clock|ids|log|seeded-random|within)\\.ts$';
+const GROUND = '^src/(errors|clock|ids|log|secret|seeded-random|within)\\.ts$';
 
 /**
  * room → rooms whose values it may import. A type may come from one room more, where it says so; everything else
@@ -31,7 +31,7 @@ const ROOMS = {
   caller: { values: ['sipstack', 'audio', 'sample'], types: ['rtp'] },
   sample: { values: ['caption', 'audio'], types: ['rtp'] },
   transcribe: { values: ['dashscope', 'audio', 'caller'], types: ['call', 'transcript'] },
-  bench: { values: ['dashscope', 'sandbox'], types: [] },
+  bench: { values: ['dashscope', 'sandbox', 'audio', 'caller'], types: ['rtp'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -41,7 +41,7 @@ const LIBRARIES = {
   'sip.js': '^src/(sipstack|edge|caller)/',
   'node-rtp': '^src/caller/',
   alawmulaw: '^src/audio/',
-  'werift-rtp': '^src/rtp/',
+  'werift-rtp': '^src/(rtp|caller)/',
   ws: '^src/(dashscope|sandbox|bench)/',
   bullmq: '^src/queue/',
   ioredis: '^src/queue/',
@@ -57,9 +57,9 @@ const LIBRARIES = {
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
 const PURE = [
-  'sip/(sdp|multipart|rs-metadata|parties|invite)',
-  'rtp/(packet|sequence|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock)',
-  'audio/(g711|chunker|leg-audio)',
+  'sip/(sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
+  'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|receiver-report|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtcp|leg-security|telephone-events|media-watch)',
+  'audio/(g711|chunker|leg-audio|concealment|lost-stretches)',
   'transcript/.+',
   'caption/.+',
   'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames|audio-rates|audio-header|audio-check|models|parameters|result-queue|recognition-result)',

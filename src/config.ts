@@ -2,10 +2,13 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
 import { CallscribeError } from './errors.ts';
+import { DIGEST_ALGORITHMS, type DigestAuthentication } from './sip/digest.ts';
+import { DEFAULT_ROLE_RULES, type RoleRule } from './sip/role-rules.ts';
+import { parseRoleRules } from './sip/role-rules-text.ts';
 
 /** Where the embedded SIP edge listens. Port 0 takes any free port. */
 export interface SipListenAddress {
-  readonly protocol: 'udp' | 'tcp';
+  readonly protocol: 'udp' | 'tcp' | 'tls';
   readonly host: string;
   readonly port: number;
 }
@@ -31,16 +34,39 @@ export interface Config {
     readonly listen: readonly SipListenAddress[];
     /** CIDR blocks whose peers are served. */
     readonly allow: readonly string[];
+    /** What everybody else gets. */
+    readonly strangers: '403' | 'silent';
+    /** PEM files; there wherever `listen` names a TLS address. */
+    readonly tls:
+      | { readonly certFile: string; readonly keyFile: string; readonly caFile: string | undefined }
+      | undefined;
+    /** Who may place plain calls; undefined: every peer that is served. */
+    readonly digest: DigestAuthentication | undefined;
+    /** New calls a second; so many may also come at once. */
+    readonly callsPerSecond: number;
+    readonly connectionsPerSource: number;
+    /** Head and body of one SIP message together. */
+    readonly messageMaxBytes: number;
+    /** Headers by which INVITEs are joined to one call; lower case. */
+    readonly joinHeaders: readonly string[];
+    /** After so long without a packet and a request the peer of a call is asked whether it stands. */
+    readonly quietLimitMs: number;
   };
   readonly rtp: {
     readonly address: string | undefined;
     readonly advertisedAddress: string | undefined;
     readonly portMin: number;
     readonly portMax: number;
+    /** No packet for so long on a line that announced media, and an event and a metric say so. */
+    readonly silentAfterMs: number;
+    /** Whether rows say which keys were pressed, or only that some were. */
+    readonly dtmfDigits: 'store' | 'hide';
   };
   readonly http: HostPort;
   readonly dataDir: string;
   readonly maxLegs: number;
+  /** How the agent is told from the customer, asked in this order. */
+  readonly roleRules: readonly RoleRule[];
   /** How long current calls may go on after SIGTERM before they are ended. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
@@ -85,6 +111,7 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
   'REDIS_URL',
   'DRACHTIO_SECRET',
   'API_TOKENS',
+  'SIP_DIGEST_USERS',
 ]);
 
 /** Settings of the contract that this version does not act upon yet; set ones are named at start. */
@@ -136,10 +163,10 @@ function list<T>(value: string, parse: (part: string) => T | undefined): readonl
 }
 
 function parseSipListen(value: string): SipListenAddress | undefined {
-  const match = /^(udp|tcp):(.+)$/.exec(value);
+  const match = /^(udp|tcp|tls):(.+)$/.exec(value);
   const address = match === null ? undefined : parseHostPort(match[2] ?? '');
   if (match === null || address === undefined || !ipaddr.isValid(address.host)) return undefined;
-  return { protocol: match[1] === 'tcp' ? 'tcp' : 'udp', ...address };
+  return { protocol: match[1] as SipListenAddress['protocol'], ...address };
 }
 
 function parsePortRange(value: string): { portMin: number; portMax: number } | undefined {
@@ -164,7 +191,7 @@ const environment = z.object({
   DRACHTIO_HOST: text.optional(),
   DRACHTIO_PORT: integer(1, 65_535).default(9022),
   DRACHTIO_SECRET: text.optional(),
-  SIP_LISTEN: setting('a comma list of udp:ADDRESS:PORT or tcp:ADDRESS:PORT, IPv6 in brackets', (value) =>
+  SIP_LISTEN: setting('a comma list of udp:ADDRESS:PORT, tcp:… or tls:…, IPv6 in brackets', (value) =>
     list(value, parseSipListen),
   ).default([
     { protocol: 'udp', host: '0.0.0.0', port: 5060 },
@@ -176,20 +203,54 @@ const environment = z.object({
     portMin: 20_000,
     portMax: 29_999,
   }),
+  MEDIA_SILENT_SECONDS: integer(1, 3_600).default(10),
+  DTMF_DIGITS: setting('store or hide', (value) =>
+    (['store', 'hide'] as const).find((able) => able === value),
+  ).default('hide'),
   SIP_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
     list(value, (part) => (isCidr(part) ? part : undefined)),
   ).default(PRIVATE_NETWORKS.split(',')),
+  SIP_JOIN_HEADERS: setting('a comma list of header names', (value) =>
+    list(value, (part) => (/^[\w.!%*+`'~-]{1,64}$/.test(part) ? part.toLowerCase() : undefined)),
+  ).default([]),
+  SIP_QUIET_SECONDS: integer(1, 86_400).default(1_800),
+  SIP_REFUSE: setting('403 or silent', (value) =>
+    (['403', 'silent'] as const).find((able) => able === value),
+  ).default('403'),
+  SIP_TLS_CERT: text.optional(),
+  SIP_TLS_KEY: text.optional(),
+  SIP_TLS_CA: text.optional(),
+  SIP_DIGEST_USERS: setting('a comma list of NAME:SECRET', (value) => list(value, parseDigestUser)),
+  SIP_DIGEST_REALM: setting('up to 128 visible characters', (value) =>
+    /^[\x20-\x7e]{1,128}$/.test(value) ? value : undefined,
+  ).default('callscribe'),
+  SIP_DIGEST_ALGORITHMS: setting(
+    `a comma list of ${DIGEST_ALGORITHMS.join(' and ')}, the first preferred`,
+    (value) => list(value, (part) => DIGEST_ALGORITHMS.find((able) => able === part.toUpperCase())),
+  ).default([...DIGEST_ALGORITHMS]),
+  SIP_CONNECTIONS_PER_SOURCE: integer(1, 1_000).default(200),
+  SIP_MESSAGE_MAX_BYTES: integer(4_096, 1_048_576).default(65_536),
+  MAX_CALLS_PER_SECOND: integer(1, 10_000).default(200),
   HTTP_LISTEN: setting('ADDRESS:PORT, IPv6 in brackets', parseHostPort).default({
     host: '127.0.0.1',
     port: 8080,
   }),
   DATA_DIR: text.default('.data'),
   MAX_LEGS: integer(1, 100_000).default(1000),
+  ROLE_RULES: setting('a JSON list of role rules (docs/sources.md)', parseRoleRules).default(
+    DEFAULT_ROLE_RULES,
+  ),
   DRAIN_SECONDS: integer(0, 86_400).default(30),
   LOG_LEVEL: setting(LOG_LEVELS.join(', '), (value) => LOG_LEVELS.find((level) => level === value)).default(
     'info',
   ),
 });
+
+/** A name has no colon, a secret may. */
+function parseDigestUser(value: string): { name: string; secret: string } | undefined {
+  const match = /^([^:\s]+):(.+)$/.exec(value);
+  return match === null ? undefined : { name: match[1] ?? '', secret: match[2] ?? '' };
+}
 
 function isCidr(value: string): boolean {
   return ipaddr.isValid(value) || ipaddr.isValidCIDR(value);
@@ -214,6 +275,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       allowed: 'the secret of that drachtio-server',
     });
   }
+  faults.push(...findTlsFaults(set));
   if (!result.success || faults.length > 0) throw new ConfigError(faults);
 
   const value = result.data;
@@ -230,18 +292,55 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       value.DRACHTIO_HOST === undefined
         ? undefined
         : { host: value.DRACHTIO_HOST, port: value.DRACHTIO_PORT, secret: value.DRACHTIO_SECRET ?? '' },
-    sip: { listen: value.SIP_LISTEN, allow: value.SIP_ALLOW },
+    sip: {
+      listen: value.SIP_LISTEN,
+      allow: value.SIP_ALLOW,
+      strangers: value.SIP_REFUSE,
+      tls:
+        value.SIP_TLS_CERT === undefined || value.SIP_TLS_KEY === undefined
+          ? undefined
+          : { certFile: value.SIP_TLS_CERT, keyFile: value.SIP_TLS_KEY, caFile: value.SIP_TLS_CA },
+      digest:
+        value.SIP_DIGEST_USERS === undefined
+          ? undefined
+          : {
+              realm: value.SIP_DIGEST_REALM,
+              users: value.SIP_DIGEST_USERS,
+              algorithms: value.SIP_DIGEST_ALGORITHMS,
+            },
+      callsPerSecond: value.MAX_CALLS_PER_SECOND,
+      connectionsPerSource: value.SIP_CONNECTIONS_PER_SOURCE,
+      messageMaxBytes: value.SIP_MESSAGE_MAX_BYTES,
+      joinHeaders: value.SIP_JOIN_HEADERS,
+      quietLimitMs: value.SIP_QUIET_SECONDS * 1_000,
+    },
     rtp: {
       address: value.RTP_ADDRESS,
       advertisedAddress: value.RTP_ADVERTISED_ADDRESS,
       ...value.RTP_PORTS,
+      silentAfterMs: value.MEDIA_SILENT_SECONDS * 1_000,
+      dtmfDigits: value.DTMF_DIGITS,
     },
     http: value.HTTP_LISTEN,
     dataDir: value.DATA_DIR,
     maxLegs: value.MAX_LEGS,
+    roleRules: value.ROLE_RULES,
     drainTimeoutMs: value.DRAIN_SECONDS * 1000,
     logLevel: value.LOG_LEVEL,
   });
+}
+
+/** A TLS address needs a certificate, and a certificate its key. */
+function findTlsFaults(env: Readonly<Record<string, string | undefined>>): ConfigFault[] {
+  const listens = /(^|,)\s*tls:/.test(env['SIP_LISTEN'] ?? '');
+  const isWanted =
+    listens || ['SIP_TLS_CERT', 'SIP_TLS_KEY', 'SIP_TLS_CA'].some((name) => env[name] !== undefined);
+  const missing = isWanted ? ['SIP_TLS_CERT', 'SIP_TLS_KEY'].filter((name) => env[name] === undefined) : [];
+  return missing.map((name) => ({
+    name,
+    found: `nothing, though ${listens ? 'SIP_LISTEN names a tls: address' : 'another SIP_TLS setting is there'}`,
+    allowed: name === 'SIP_TLS_CERT' ? 'a PEM file with the certificate' : 'a PEM file with its private key',
+  }));
 }
 
 /** Names of settings that are set but that this version does not act upon. */

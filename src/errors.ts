@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   // signalling
   SIP_EDGE_UNREACHABLE: 'the SIP edge (drachtio-server) does not answer or refuses the secret',
   SIP_EDGE_PROTOCOL: 'a client of the embedded SIP edge sent something that the wire protocol does not allow',
+  SIP_TLS_CREDENTIALS: 'the certificate or the private key for SIP over TLS cannot be used',
   SIP_FLOW_CLOSED: 'the connection or socket that a SIP message should go out on is gone',
   SIP_MALFORMED: 'a SIP message, multipart body or session description cannot be read',
   SIP_NO_COMMON_CODEC: 'no audio line of the offer has a codec that we take',

@@ -5,10 +5,26 @@ export interface Metrics {
   readonly registry: Registry;
   /** Initial INVITEs by the final status that they got. */
   readonly invites: Counter<'status'>;
-  /** Requests from peers outside SIP_ALLOW, answered 403. */
+  /** Datagrams, requests and connections from peers outside SIP_ALLOW. */
   readonly refusedPeers: Counter;
+  /** What did not become a call or an answer, by reason (src/sip/turned-away.ts). */
+  readonly turnedAway: Counter<'reason'>;
+  readonly tlsUnusable: Counter;
   readonly edgeLost: Counter;
+  /** Requests that our own code did not answer, by how. */
+  readonly ownFailures: Counter<'how'>;
+  /** Peers of calls without a sign of life, by what they said when asked. */
+  readonly dialogProbes: Counter<'found'>;
   readonly jobs: Counter<'queue' | 'outcome'>;
+  /** What came to the media ports, counted when a leg ends. */
+  readonly rtpPackets: Counter<'fate'>;
+  readonly rtcpPackets: Counter<'fate'>;
+  readonly concealedMs: Counter;
+  /** Legs now on which nothing comes though media is expected. */
+  readonly silentLegs: Gauge;
+  readonly mediaSilences: Counter;
+  readonly holds: Counter<'cause'>;
+  readonly keys: Counter;
 }
 
 export function createMetrics(): Metrics {
@@ -24,7 +40,20 @@ export function createMetrics(): Metrics {
     }),
     refusedPeers: new Counter({
       name: 'callscribe_sip_refused_peers_total',
-      help: 'requests from peers outside SIP_ALLOW',
+      help: 'datagrams, requests and connections from peers outside SIP_ALLOW',
+      registers,
+    }),
+    turnedAway: new Counter({
+      name: 'callscribe_sip_turned_away_total',
+      help:
+        'what the SIP side turned away, by reason (address, rate, connections, tls, frame, headers, unfinished, ' +
+        'calls_per_second, credentials, guessing)',
+      labelNames: ['reason'],
+      registers,
+    }),
+    tlsUnusable: new Counter({
+      name: 'callscribe_sip_tls_unusable_total',
+      help: 'times that new certificate files for SIP over TLS could not be used; the old ones stay',
       registers,
     }),
     edgeLost: new Counter({
@@ -32,10 +61,62 @@ export function createMetrics(): Metrics {
       help: 'times that the connection to the SIP edge was lost',
       registers,
     }),
+    ownFailures: new Counter({
+      name: 'callscribe_sip_own_failures_total',
+      help: 'SIP requests answered 500 because our own code threw or hung, by which',
+      labelNames: ['how'],
+      registers,
+    }),
+    dialogProbes: new Counter({
+      name: 'callscribe_sip_dialog_probes_total',
+      help: 'peers asked after a long silence whether the call stands, by answer (alive, gone)',
+      labelNames: ['found'],
+      registers,
+    }),
     jobs: new Counter({
       name: 'callscribe_jobs_total',
       help: 'jobs by queue and outcome (published, refused, done, failed, malformed)',
       labelNames: ['queue', 'outcome'],
+      registers,
+    }),
+    rtpPackets: new Counter({
+      name: 'callscribe_rtp_packets_total',
+      help:
+        'packets of ended legs by fate (received, lost, late, duplicate, malformed, foreign, unknown_payload_type, ' +
+        'unauthenticated, replayed); late and duplicate ones are among the received; the last two are of SRTP',
+      labelNames: ['fate'],
+      registers,
+    }),
+    rtcpPackets: new Counter({
+      name: 'callscribe_rtcp_packets_total',
+      help: 'RTCP packets of ended legs by fate (received, malformed, unauthenticated, sent)',
+      labelNames: ['fate'],
+      registers,
+    }),
+    concealedMs: new Counter({
+      name: 'callscribe_audio_concealed_ms_total',
+      help: 'milliseconds of ended legs whose packets were lost',
+      registers,
+    }),
+    silentLegs: new Gauge({
+      name: 'callscribe_legs_silent',
+      help: 'legs on which no packet has come for MEDIA_SILENT_SECONDS though the peer announced media',
+      registers,
+    }),
+    mediaSilences: new Counter({
+      name: 'callscribe_media_silences_total',
+      help: 'times that a leg fell silent for MEDIA_SILENT_SECONDS though the peer announced media',
+      registers,
+    }),
+    holds: new Counter({
+      name: 'callscribe_holds_total',
+      help: 'holds of legs by their first cause (inactive, null_address, port_zero, metadata, no_rtp)',
+      labelNames: ['cause'],
+      registers,
+    }),
+    keys: new Counter({
+      name: 'callscribe_dtmf_keys_total',
+      help: 'keys that callers pressed, as telephone-events told',
       registers,
     }),
   };

@@ -48,6 +48,49 @@ describe('loadConfig', () => {
     expect(config.drainTimeoutMs).toBe(0);
   });
 
+  it('reads what SIP over TLS and digest authentication need', () => {
+    const { sip } = loadConfig({
+      SIP_LISTEN: 'tls:[::]:5061',
+      SIP_TLS_CERT: '/c.pem',
+      SIP_TLS_KEY: '/k.pem',
+      SIP_DIGEST_USERS: 'alice:open:sesame, bob:x',
+      SIP_DIGEST_ALGORITHMS: 'md5',
+      SIP_REFUSE: 'silent',
+    });
+    expect(sip).toMatchObject({
+      listen: [{ protocol: 'tls', host: '::', port: 5061 }],
+      strangers: 'silent',
+      tls: { certFile: '/c.pem', keyFile: '/k.pem', caFile: undefined },
+      digest: {
+        realm: 'callscribe',
+        users: [
+          { name: 'alice', secret: 'open:sesame' },
+          { name: 'bob', secret: 'x' },
+        ],
+        algorithms: ['MD5'],
+      },
+    });
+    expect(loadConfig({}).sip).toMatchObject({ strangers: '403', tls: undefined, digest: undefined });
+  });
+
+  it('wants a certificate and its key wherever one of them is needed', () => {
+    expect(faultsOf({ SIP_LISTEN: 'udp:0.0.0.0:5060, tls:0.0.0.0:5061' }).map(({ name }) => name)).toEqual([
+      'SIP_TLS_CERT',
+      'SIP_TLS_KEY',
+    ]);
+    expect(faultsOf({ SIP_TLS_CERT: '/c.pem' })).toEqual([
+      {
+        name: 'SIP_TLS_KEY',
+        found: 'nothing, though another SIP_TLS setting is there',
+        allowed: 'a PEM file with its private key',
+      },
+    ]);
+  });
+
+  it('shows no digest secret', () => {
+    expect(faultsOf({ SIP_DIGEST_USERS: 'hunter2' })[0]?.found).toBe('[secret], 7 characters');
+  });
+
   it('is frozen to the last level', () => {
     const config = loadConfig({});
     expect(Object.isFrozen(config)).toBe(true);

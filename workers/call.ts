@@ -43,6 +43,10 @@ async function run({ mode, options, files }: CallCommand): Promise<boolean> {
       ptimeMs: options.ptime,
       impairments: { lossRate: options.loss, reorderRate: options.reorder, duplicateRate: options.duplicate },
       headers: options.header,
+      srtp:
+        options.srtp === undefined
+          ? undefined
+          : { suite: options.srtp, lines: options.srtpMixed ? 'all-but-first' : 'all' },
       ...(options.from === undefined ? {} : { from: options.from }),
       onEvent: (event) => {
         if (event.kind === 'answered') bar?.increment(0, { answered: (answered += 1) });

@@ -2,6 +2,7 @@ import { systemClock } from '../src/clock.ts';
 import { startConsumer } from '../src/queue/consumer.ts';
 import type { Job } from '../src/queue/jobs.ts';
 import { completeCall } from '../src/store/complete-call.ts';
+import { linkCalls } from '../src/store/link-calls.ts';
 import { toStoreError } from '../src/store/pool.ts';
 import { saveCall } from '../src/store/save-call.ts';
 import { saveEvent } from '../src/store/save-event.ts';
@@ -26,6 +27,7 @@ async function write({ pool, logger }: WriterDeps, job: Job): Promise<void> {
   switch (job.name) {
     case 'call':
       await saveCall(pool, job.payload);
+      await linkCalls(pool, job.payload.id);
       // Also for an outdated snapshot: the attempt before this one may have died between the row and this check.
       if ((await completeCall(pool, job.payload.id)) === 'complete') {
         logger.debug({ callId: job.payload.id }, 'call complete');

@@ -12,14 +12,15 @@ import { type Metrics, observe } from '../src/metrics.ts';
 import { LegTicker } from '../src/rtp/leg-ticker.ts';
 import { PortPool } from '../src/rtp/port-pool.ts';
 import { openLegReceiver } from '../src/rtp/receiver.ts';
+import { InviteGate } from '../src/sip/invite-gate.ts';
 import { SipListener } from '../src/sip/listener.ts';
-import { PeerFilter } from '../src/sip/peer-filter.ts';
 import { localAddressTowards } from '../src/sipstack/local-address.ts';
 import type { Role } from './role-type.ts';
+import type { SipSide } from './sip-side.ts';
 
 export interface IntakeDeps {
   readonly config: Config;
-  readonly sipServer: { readonly host: string; readonly port: number; readonly secret: string };
+  readonly sip: Pick<SipSide, 'server' | 'peers' | 'turnedAway'>;
   readonly openAsr: OpenAsrSession;
   readonly publisher: Publisher;
   /** Whether the queue takes what calls give; while it does not, new calls are refused. */
@@ -32,7 +33,7 @@ export interface IntakeDeps {
 
 /** The intake: SIP in → legs → sentences to the queue and to the live hub. `close()` drains. */
 export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isReady(): boolean }> {
-  const { config, metrics, clock } = deps;
+  const { config, metrics, clock, sip } = deps;
   const registry = new CallRegistry(config.maxLegs);
   const ports = new PortPool({
     address: config.rtp.address ?? (await wildcardAddress()),
@@ -46,7 +47,11 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     registry,
     model: config.asr.model,
     vocabularyId: config.asr.vocabularyId,
-    openReceiver: (options) => openLegReceiver({ ...options, ports, ticker, clock }),
+    roleRules: config.roleRules,
+    joinHeaders: config.sip.joinHeaders,
+    openReceiver: (options) =>
+      openLegReceiver({ ...options, ports, ticker, clock, silentAfterMs: config.rtp.silentAfterMs }),
+    dtmfDigits: config.rtp.dtmfDigits,
     mediaAddressFor: async (peer) =>
       config.rtp.advertisedAddress ?? config.rtp.address ?? localAddressTowards(peer),
   };
@@ -55,15 +60,30 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   observe(metrics, 'callscribe_rtp_port_pairs_taken', 'media port pairs in use', () => ports.usage.taken);
 
   const listener = await SipListener.connect({
-    server: deps.sipServer,
-    peers: new PeerFilter(config.sip.allow),
+    server: sip.server,
+    peers: sip.peers,
+    gate: new InviteGate({
+      callsPerSecond: config.sip.callsPerSecond,
+      digest: config.sip.digest,
+      nonceKey: sip.server.secret,
+      onTurnedAway: (reason) => {
+        sip.turnedAway.note(reason);
+      },
+      clock,
+    }),
     onInvite: (request) => openCall(services, request),
     isAccepting: () => isAccepting(services),
     onInviteAnswered: (status) => {
       metrics.invites.inc({ status: String(status) });
     },
-    onRefusedPeer: () => {
-      metrics.refusedPeers.inc();
+    onProbe: (found) => {
+      metrics.dialogProbes.inc({ found });
+    },
+    // drachtio-server 0.9.10 dies 32 s after a reliable response whose PRACK never comes, with all its calls.
+    reliableProvisional: config.drachtio === undefined ? 'where-required' : 'never',
+    quietLimitMs: config.sip.quietLimitMs,
+    onFailed: (how) => {
+      metrics.ownFailures.inc({ how });
     },
     onEdgeLost: () => {
       metrics.edgeLost.inc();

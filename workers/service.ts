@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 
 import { createDashscopeOpener } from '../src/asr/dashscope-session.ts';
 import { systemClock } from '../src/clock.ts';
-import type { Config } from '../src/config.ts';
+import { type Config, ConfigError } from '../src/config.ts';
 import { ConnectionPool } from '../src/dashscope/connection-pool.ts';
-import { type Edge, startEdge } from '../src/edge/edge.ts';
+import type { Edge } from '../src/edge/edge.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
+import { CallscribeError } from '../src/errors.ts';
 import { startHttpServer } from '../src/http/server.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
@@ -14,6 +15,7 @@ import type { QueueBackend } from '../src/queue/backend.ts';
 import { postgresBackend } from '../src/queue/postgres-backend.ts';
 import { QueuePublisher } from '../src/queue/publisher.ts';
 import { redisBackend } from '../src/queue/redis-backend.ts';
+import { claimPorts } from '../src/rtp/port-claim.ts';
 import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
 import { SANDBOX_RATE_LIMIT, startSandbox } from '../src/sandbox/server.ts';
 import { migrate } from '../src/store/migrate.ts';
@@ -22,9 +24,13 @@ import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
 import { startSentencesRole } from './sentences.ts';
+import { type SipSide, startSipSide } from './sip-side.ts';
 
+/** What `npm start` runs in one process. */
 export const ROLES = ['intake', 'sentences', 'calls'] as const;
-export type RoleName = (typeof ROLES)[number];
+/** What `npm run worker` can run alone. `edge`: the embedded SIP edge, for the intakes of other processes. */
+export const WORKER_ROLES = [...ROLES, 'edge'] as const;
+export type RoleName = (typeof WORKER_ROLES)[number];
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -86,14 +92,27 @@ class Starter {
     });
     this.#closers.add(() => http.close());
 
+    if (roles.includes('edge')) {
+      const edge = await this.#startEdgeAlone();
+      started = true;
+      return this.#service(http.url, undefined, { sipAddresses: edge.sipAddresses, recogniser: undefined });
+    }
     const databaseUrl = await this.#databaseUrl();
     const pool = databaseUrl === undefined ? undefined : await this.#openStore(databaseUrl);
     const backend = openBackend(config, databaseUrl);
     if (pool !== undefined) await this.#startWriters(pool, backend);
     const intake = roles.includes('intake') ? await this.#startIntake(backend) : undefined;
     started = true;
+    return this.#service(http.url, pool, intake);
+  }
+
+  #service(
+    httpUrl: string,
+    pool: Pool | undefined,
+    intake: Pick<Service, 'sipAddresses' | 'recogniser'> | undefined,
+  ): Service {
     return {
-      httpUrl: http.url,
+      httpUrl,
       sipAddresses: intake?.sipAddresses ?? [],
       pool,
       live: this.#live,
@@ -144,14 +163,15 @@ class Starter {
 
   async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
     const { config, logger } = this.#options;
+    await this.#claimPorts();
     const recogniser = await this.#recogniser();
     const asrPool = this.#openAsrPool(recogniser);
-    const edge = await this.#sipServer();
+    const sip = await this.#startSipSide();
     const publisher = await this.#openPublisher(backend);
     this.#step('starting the intake');
     const intake = await startIntakeRole({
       config,
-      sipServer: edge,
+      sip,
       openAsr: createDashscopeOpener({
         ...recogniser,
         workspace: config.dashscope.workspace,
@@ -167,7 +187,7 @@ class Starter {
     });
     this.#closers.add(() => intake.close());
     this.#readiness['intake'] = () => intake.isReady();
-    return { sipAddresses: edge.sipAddresses, recogniser: recogniser.kind };
+    return { sipAddresses: sip.sipAddresses, recogniser: recogniser.kind };
   }
 
   async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: string }> {
@@ -214,18 +234,61 @@ class Starter {
     return pool;
   }
 
-  async #sipServer(): Promise<{
-    host: string;
-    port: number;
-    secret: string;
-    sipAddresses: Edge['sipAddresses'];
-  }> {
+  async #startSipSide(): Promise<SipSide> {
     const { config, logger } = this.#options;
-    if (config.drachtio !== undefined) return { ...config.drachtio, sipAddresses: [] };
-    this.#step('starting the embedded SIP edge');
-    const edge = await startEdge({ listen: config.sip.listen, logger });
-    this.#closers.add(() => edge.close());
-    return edge;
+    if (config.drachtio === undefined) this.#step('starting the embedded SIP edge');
+    const sip = await startSipSide({ config, metrics: this.#metrics, logger, clock: systemClock });
+    this.#closers.add(() => sip.close());
+    return sip;
+  }
+
+  /** Ports rest before they are used again, which holds only while no other process uses them. */
+  async #claimPorts(): Promise<void> {
+    const { config, logger } = this.#options;
+    const { portMin: firstPort, portMax: lastPort } = config.rtp;
+    const { drachtio } = config;
+    const sipServer = drachtio === undefined ? undefined : `${drachtio.host}:${drachtio.port}`;
+    const claim = await claimPorts({ firstPort, lastPort, sipServer });
+    this.#closers.add(() => claim.release());
+    for (const other of claim.overlapping) {
+      if (sipServer !== undefined && other.sipServer === sipServer) {
+        const theirs = `${other.firstPort}-${other.lastPort}`;
+        throw new ConfigError([
+          {
+            name: 'RTP_PORTS',
+            found: `${firstPort}-${lastPort}, while process ${other.pid} has ${theirs} and shares our calls`,
+            allowed: 'a range of its own for each intake of a machine',
+          },
+        ]);
+      }
+      logger.warn(
+        { pid: other.pid, ports: `${other.firstPort}-${other.lastPort}` },
+        'another process uses the same RTP_PORTS: they do not rest between its calls and ours',
+      );
+    }
+  }
+
+  /** It listens where the intakes are told to connect, so that one environment serves both. */
+  async #startEdgeAlone(): Promise<SipSide> {
+    const { config, logger, roles } = this.#options;
+    if (config.drachtio === undefined || roles.length > 1) {
+      throw new CallscribeError(
+        'USAGE',
+        'the edge role runs alone and serves intakes of other processes: set DRACHTIO_HOST, DRACHTIO_PORT and ' +
+          'DRACHTIO_SECRET, here to where it listens, and the same for them',
+      );
+    }
+    this.#step('starting the embedded SIP edge for other processes');
+    const sip = await startSipSide({
+      config,
+      metrics: this.#metrics,
+      logger,
+      clock: systemClock,
+      apps: config.drachtio,
+    });
+    this.#closers.add(() => sip.close());
+    this.#readiness['apps'] = () => sip.apps() > 0;
+    return sip;
   }
 
   async #openPublisher(backend: QueueBackend): Promise<QueuePublisher> {

@@ -39,6 +39,28 @@ export class Chunker {
     }
   }
 
+  /** Appends `samples[0, count)`. */
+  appendSamples(samples: Int16Array, count: number): void {
+    for (let from = 0; from < count;) {
+      const to = Math.min(count, from + CHUNK_SAMPLES - this.#count);
+      this.#samples.set(samples.subarray(from, to), this.#count);
+      this.#advance(to - from);
+      from = to;
+    }
+  }
+
+  /**
+   * Copies the newest samples, oldest first; zeros where there were none yet. The room in which chunks are built
+   * still holds the end of the chunk before.
+   * @param target at most a chunk
+   */
+  copyNewest(target: Int16Array): void {
+    const ofThisChunk = Math.min(target.length, this.#count);
+    const ofTheLast = target.length - ofThisChunk;
+    target.set(this.#samples.subarray(CHUNK_SAMPLES - ofTheLast));
+    target.set(this.#samples.subarray(this.#count - ofThisChunk, this.#count), ofTheLast);
+  }
+
   /** Appends digital zero. */
   appendSilence(samples: number): void {
     for (let left = samples; left > 0;) {

@@ -21,7 +21,20 @@ export function decodeG711Into(
   targetAt: number,
 ): void {
   const samples = samplesOf[law];
-  for (let from = begin, to = targetAt; from < end; from++, to++) target[to] = samples[codes[from]!]!;
+  let from = begin;
+  let to = targetAt;
+  // Eight at a time: half the time of one at a time (test/bench/packet-path.bench.ts).
+  for (; from + 8 <= end; from += 8, to += 8) {
+    target[to] = samples[codes[from]!]!;
+    target[to + 1] = samples[codes[from + 1]!]!;
+    target[to + 2] = samples[codes[from + 2]!]!;
+    target[to + 3] = samples[codes[from + 3]!]!;
+    target[to + 4] = samples[codes[from + 4]!]!;
+    target[to + 5] = samples[codes[from + 5]!]!;
+    target[to + 6] = samples[codes[from + 6]!]!;
+    target[to + 7] = samples[codes[from + 7]!]!;
+  }
+  for (; from < end; from++, to++) target[to] = samples[codes[from]!]!;
 }
 
 export function decodeG711(law: G711Law, codes: Uint8Array): Int16Array {

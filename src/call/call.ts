@@ -1,55 +1,52 @@
-import { randomInt } from 'node:crypto';
-
 import { CallscribeError, toError } from '../errors.ts';
 import { type CallId, newCallId } from '../ids.ts';
-import { directionOf, readIdentifiers, type RequestContent, type RequestText } from '../sip/invite.ts';
-import { matchParties } from '../sip/parties.ts';
-import type { RecordingMetadata } from '../sip/rs-metadata.ts';
-import { isAcceptable, type LineAnswer, type SdpOffer, writeAnswer } from '../sip/sdp.ts';
-import { Leg, type LegServices } from './leg.ts';
+import { IdentifierSet } from '../sip/identifiers.ts';
+import { weakestMapping } from '../sip/parties.ts';
+import type { RoleRule } from '../sip/role-rules.ts';
+import type { OfferedLine } from '../sip/sdp.ts';
+import { CallDialog, type CallDialogOptions, type DialogCall } from './call-dialog.ts';
+import { Leg } from './leg.ts';
+import type { LegServices } from './leg-services.ts';
 import type { CallEvent, CallRecord, EndReason } from './record.ts';
 
 export interface CallServices extends LegServices {
   readonly model: string;
   readonly vocabularyId: string | undefined;
+  /** How the agent is told from the customer. */
+  readonly roleRules: readonly RoleRule[];
 }
 
 export interface CallOptions {
-  readonly sipCallId: string;
-  readonly request: RequestText;
-  readonly content: RequestContent;
-  readonly recording: boolean;
-  /** Where media is to be sent; stands in our answers. */
-  readonly mediaAddress: string;
-  /** How many more legs this process takes; asked before each is opened. */
+  /** Whether this process takes one more leg; asked before each is opened. */
   readonly mayOpenLeg: () => boolean;
   readonly onClosed: () => void;
 }
 
+/** How many dialogs one call may have over its life: two as a rule, more where ends come and go. */
+const DIALOGS_MAX = 32;
+
 /**
  * One call, from its first offer to its last sentence:
  *
- *     opening ──answered()──▶ active ──end()──▶ ending ──▶ closed
- *        └──────abandon()────────────────────────────────────┘
+ *     opening ──first dialog answered──▶ active ──last dialog gone──▶ ending ──▶ closed
+ *        └─────────────────last dialog gone──────────────────────────────────────┘
  *
- * Closing order: every leg at once (late packets, last samples, last words, ports; see Leg), then the record
- * with the number of sentences of each leg, so that the store can tell when the call is complete.
+ * Most calls have one dialog; those whose ends come in dialogs of their own have several, and each ends its own
+ * legs only. Closing order: every leg at once (late packets, last samples, last words, ports; see Leg), then the
+ * record with the number of sentences of each leg, so that the store can tell when the call is complete.
  */
-export class Call {
+export class Call implements DialogCall {
   readonly id: CallId = newCallId();
   readonly #services: CallServices;
   readonly #options: CallOptions;
   readonly #startedAt: Date;
-  readonly #sessionId = String(randomInt(1, 2 ** 47));
+  /** Every dialog that the call ever had, by its arrival; those that stand. */
+  readonly #dialogs: CallDialog[] = [];
+  readonly #standing = new Set<CallDialog>();
   /** Every leg that was ever opened, by leg number. */
-  readonly #legs: Leg[] = [];
-  /** The leg that stands behind an m-line now, by the line's index. */
-  readonly #legOfLine = new Map<number, Leg>();
+  #legs: Leg[] = [];
+  #legNumbers = 0;
   #state: 'opening' | 'active' | 'ending' | 'closed' = 'opening';
-  #answer: { readonly sdp: string; readonly version: number } | undefined;
-  #metadata: RecordingMetadata | undefined;
-  #mapping: CallRecord['mapping'] = 'none';
-  #labels: readonly (string | undefined)[] = [];
   #answeredAt: Date | undefined;
   #endedAt: Date | undefined;
   #endReason: EndReason | undefined;
@@ -57,10 +54,7 @@ export class Call {
   #eventNo = 0;
   /** Held back, because a call that is never answered leaves no row. */
   readonly #eventsBeforeAnswer: CallEvent[] = [];
-  /** The offer that is being applied; the next one waits for it. */
-  #applying: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
-  #hangUp: (() => Promise<void>) | undefined;
 
   constructor(services: CallServices, options: CallOptions) {
     this.#services = services;
@@ -68,135 +62,116 @@ export class Call {
     this.#startedAt = services.clock.wallTime();
   }
 
+  /** Legs that are not closed yet: they hold their ports. */
   get legCount(): number {
-    return this.#legOfLine.size;
+    return this.#legs.reduce((sum, leg) => sum + (leg.isClosed ? 0 : 1), 0);
   }
 
-  /** Our description of the session as last answered. */
-  get localSdp(): string | undefined {
-    return this.#answer?.sdp;
+  /** Dialogs that stand. */
+  get dialogs(): readonly CallDialog[] {
+    return [...this.#standing];
+  }
+
+  /** Whether one more dialog may join. */
+  get isJoinable(): boolean {
+    return this.#closing === undefined && this.#dialogs.length < DIALOGS_MAX;
   }
 
   /**
-   * Opens a leg for every new line that can be taken and ends those of lines that were switched off.
+   * One more dialog of the call, with its legs bound when this resolves.
    *
-   * @returns the answer
-   * @throws {CallscribeError} SIP_NO_COMMON_CODEC when no line can be taken, RTP_PORTS_EXHAUSTED when ports or
-   *   the leg limit do not suffice for a first offer; the legs that stood before stand on
+   * @throws {CallscribeError} SIP_NO_COMMON_CODEC, RTP_PORTS_EXHAUSTED; the call stands without it, if it stood
    */
-  applyOffer(offer: SdpOffer, content: RequestContent): Promise<string> {
-    const applied = this.#applying.then(() => this.#apply(offer, content));
-    this.#applying = applied.catch(() => undefined);
-    return applied;
+  async addDialog(options: Omit<CallDialogOptions, 'call' | 'roleRules'>): Promise<CallDialog> {
+    const dialog = new CallDialog({ ...options, call: this, roleRules: this.#services.roleRules });
+    this.#dialogs.push(dialog);
+    this.#standing.add(dialog);
+    try {
+      await dialog.open();
+    } catch (error) {
+      await this.#remove(dialog, 'bye');
+      throw error;
+    }
+    return dialog;
   }
 
-  async #apply(offer: SdpOffer, content: RequestContent): Promise<string> {
-    if (!offer.lines.some((line, index) => isAcceptable(line, index))) {
-      throw new CallscribeError(
-        'SIP_NO_COMMON_CODEC',
-        `offer: found ${offer.lines.length} line(s) without G.711 over RTP/AVP, expected PCMU or PCMA in one`,
-      );
-    }
-    const answers: LineAnswer[] = [];
-    for (const [index, line] of offer.lines.entries()) {
-      const taken = isAcceptable(line, index) ? await this.#legFor(index, offer) : undefined;
-      if (taken === undefined) this.#dropLine(index);
-      answers.push(
-        taken === undefined
-          ? { kind: 'refuse' }
-          : { kind: 'accept', rtpPort: taken.rtpPort, rtcpPort: taken.rtcpPort },
-      );
-    }
-    this.#labels = offer.lines.map(({ label }) => label);
-    this.applyMetadata(content);
-    return this.#writeAnswer(offer, answers);
-  }
-
-  /** Takes over who speaks on which leg; a fault becomes an event, the call goes on. */
-  applyMetadata(content: RequestContent): void {
-    if (content.metadataFault !== undefined) {
-      this.#event('metadata_malformed', {
-        code: content.metadataFault.code,
-        reason: content.metadataFault.message,
-      });
-    }
-    if (content.metadata !== undefined) this.#metadata = content.metadata;
-    const { parties, mapping } = matchParties(this.#metadata, this.#labels);
-    this.#mapping = mapping;
-    for (const [index, leg] of this.#legOfLine) {
-      const party = parties[index];
-      if (party !== undefined) leg.party = party;
-    }
-    if (content.metadata !== undefined) this.#publish();
-  }
-
-  /** The answer is on its way; from here on the call has rows. `hangUp` sends the BYE. */
-  answered(hangUp: () => Promise<void>): void {
-    if (this.#state !== 'opening') return;
-    this.#state = 'active';
-    this.#answeredAt = this.#services.clock.wallTime();
-    this.#hangUp = hangUp;
-    this.#services.logger.info(
-      { callId: this.id, legs: this.legCount, mapping: this.#mapping, recording: this.#options.recording },
+  /** The 200 is on its way; from the first one on the call has rows. */
+  dialogAnswered(dialog: CallDialog): void {
+    const { logger, publisher } = this.#services;
+    const dialogs = this.#dialogs.length;
+    logger.info(
+      { callId: this.id, legs: this.legCount, mapping: dialog.parties.mapping, dialogs },
       'call answered',
     );
-    this.#publish();
-    for (const event of this.#eventsBeforeAnswer.splice(0)) this.#services.publisher.publishEvent(event);
+    if (this.#state === 'opening') {
+      this.#state = 'active';
+      this.#answeredAt = this.now();
+      this.changed();
+      for (const event of this.#eventsBeforeAnswer.splice(0)) publisher.publishEvent(event);
+    } else {
+      this.changed();
+      this.event('dialog_joined', { sipCallId: dialog.sipCallId });
+    }
   }
 
-  /** An in-dialog request that a reader of the call may want to know of. */
-  note(kind: string, detail: Readonly<Record<string, unknown>> = {}): void {
-    this.#event(kind, detail);
+  dialogGone(dialog: CallDialog, reason: EndReason): void {
+    this.#remove(dialog, reason).catch((error: unknown) => {
+      this.#services.logger.error({ err: toError(error), callId: this.id }, 'call did not end cleanly');
+    });
   }
 
   /** Ends the call from our side, by BYE; resolves when that is answered, or was given up. Never rejects. */
   async hangUp(reason: EndReason): Promise<void> {
-    const goodbye = this.#hangUp?.().catch((error: unknown) => {
+    await Promise.all([...this.#standing].map((dialog) => this.hangUpDialog(dialog, reason)));
+    await this.#closing;
+  }
+
+  /** Ends one dialog from our side, and the call with its last one. Never rejects. */
+  async hangUpDialog(dialog: CallDialog, reason: EndReason): Promise<void> {
+    const goodbye = dialog.hangUp(reason).catch((error: unknown) => {
       this.#services.logger.warn({ err: toError(error), callId: this.id }, 'BYE was not answered');
     });
-    await Promise.all([goodbye, this.end(reason)]);
+    await Promise.all([goodbye, this.#remove(dialog, reason)]);
   }
 
-  /** The peer has ended the call, or nobody can. Resolves when every sentence is handed over. Never rejects. */
-  end(reason: EndReason): Promise<void> {
-    if (this.#state === 'opening') return this.abandon();
-    this.#closing ??= this.#close(reason);
-    return this.#closing;
-  }
-
-  /** The call was never answered: gives its ports back and leaves no row. Never rejects. */
-  abandon(): Promise<void> {
-    this.#closing ??= this.#release();
-    return this.#closing;
+  /** Resolves when the dialog's legs are ended, and the call's last sentence is handed over if it was the last. */
+  async #remove(dialog: CallDialog, reason: EndReason): Promise<void> {
+    if (!this.#standing.delete(dialog)) return;
+    dialog.gone();
+    if (this.#standing.size === 0) {
+      this.#closing ??= this.#close(reason);
+      await this.#closing;
+      return;
+    }
+    await dialog.media.end();
+    if (dialog.established === undefined) {
+      // It never came to be, and leaves nothing.
+      const legs = new Set(dialog.media.lineLegs.map(({ leg }) => leg));
+      this.#legs = this.#legs.filter((leg) => !legs.has(leg));
+      return;
+    }
+    this.event('dialog_ended', { sipCallId: dialog.sipCallId, reason });
+    this.changed();
   }
 
   async #close(reason: EndReason): Promise<void> {
+    const wasAnswered = this.#answeredAt !== undefined;
     this.#state = 'ending';
     this.#endReason = reason;
-    this.#endedAt = this.#services.clock.wallTime();
-    await this.#release();
-    const sentences = this.#legs.reduce((sum, leg) => sum + (leg.record().sentenceCount ?? 0), 0);
-    this.#services.logger.info({ callId: this.id, reason, sentences }, 'call ended');
-    this.#publish();
-  }
-
-  async #release(): Promise<void> {
-    await Promise.all(this.#legs.map((leg) => leg.end()));
+    this.#endedAt = this.now();
+    await Promise.all(this.#dialogs.map(({ media }) => media.end()));
     this.#state = 'closed';
     this.#options.onClosed();
+    if (!wasAnswered) return;
+    const sentences = this.#legs.reduce((sum, leg) => sum + (leg.record().sentenceCount ?? 0), 0);
+    this.#services.logger.info({ callId: this.id, reason, sentences }, 'call ended');
+    this.changed();
   }
 
-  async #legFor(index: number, offer: SdpOffer): Promise<Leg | undefined> {
-    const standing = this.#legOfLine.get(index);
-    const line = offer.lines[index];
-    if (line === undefined) return undefined;
-    if (standing !== undefined) {
-      standing.reoffered(line);
-      return standing;
-    }
+  async openLeg(line: OfferedLine, when: 'first' | 'later', peerAddress: string): Promise<Leg | undefined> {
+    const { logger, model, vocabularyId } = this.#services;
     if (!this.#options.mayOpenLeg()) {
-      // A call that stands is not ended because its next line finds no room.
-      if (this.#state !== 'opening') return undefined;
+      if (when === 'later') return undefined;
       throw new CallscribeError(
         'RTP_PORTS_EXHAUSTED',
         'legs: the limit of this process is reached (MAX_LEGS)',
@@ -205,53 +180,42 @@ export class Call {
         },
       );
     }
+    // Taken before the ports are bound: two dialogs may open their legs at the same time.
+    const legNo = (this.#legNumbers += 1) - 1;
     const leg = await Leg.open(this.#services, {
       callId: this.id,
-      legNo: this.#legs.length,
+      legNo,
       line,
-      model: this.#services.model,
-      vocabularyId: this.#services.vocabularyId,
+      peerAddress,
+      model,
+      vocabularyId,
       onChange: () => {
-        this.#publish();
+        this.changed();
       },
-      onEvent: (kind, detail) => {
-        this.#event(kind, detail, leg);
+      onEvent: (kind, detail, from) => {
+        this.event(kind, detail, from);
       },
+    }).catch((error: unknown) => {
+      if (when === 'first') throw error;
+      logger.warn({ err: toError(error), callId: this.id }, 'no leg for one more line');
+      return undefined;
     });
+    if (leg === undefined) return undefined;
     if (this.#closing !== undefined) {
       // The call ended while the ports were being bound; its record does not know this leg.
       await leg.end();
       return undefined;
     }
     this.#legs.push(leg);
-    this.#legOfLine.set(index, leg);
     return leg;
   }
 
-  #dropLine(index: number): void {
-    const leg = this.#legOfLine.get(index);
-    if (leg === undefined) return;
-    this.#legOfLine.delete(index);
-    void leg.end();
-  }
-
-  /** RFC 3264 §8: the version grows by one when the description changes, and only then. */
-  #writeAnswer(offer: SdpOffer, answers: readonly LineAnswer[]): string {
-    const write = (version: number): string =>
-      writeAnswer(offer, answers, {
-        sessionId: this.#sessionId,
-        version,
-        address: this.#options.mediaAddress,
-      });
-    const version = this.#answer?.version ?? 1;
-    const same = write(version);
-    if (this.#answer === undefined || same === this.#answer.sdp) this.#answer = { sdp: same, version };
-    else this.#answer = { sdp: write(version + 1), version: version + 1 };
-    return this.#answer.sdp;
+  now(): Date {
+    return this.#services.clock.wallTime();
   }
 
   /** Calls that were never answered leave no row. */
-  #publish(): void {
+  changed(): void {
     if (this.#answeredAt === undefined) return;
     this.#revision += 1;
     const record = this.#record();
@@ -259,38 +223,40 @@ export class Call {
     this.#services.live.emit('call', record);
   }
 
-  #event(kind: string, detail: Readonly<Record<string, unknown>>, leg?: Leg): void {
+  event(
+    kind: string,
+    detail: Readonly<Record<string, unknown>>,
+    leg?: Leg,
+    at: Date = this.#services.clock.wallTime(),
+  ): void {
     this.#eventNo += 1;
-    const event: CallEvent = {
-      callId: this.id,
-      legId: leg?.id,
-      eventNo: this.#eventNo,
-      at: this.#services.clock.wallTime(),
-      kind,
-      detail,
-    };
+    const event: CallEvent = { callId: this.id, legId: leg?.id, eventNo: this.#eventNo, at, kind, detail };
     if (this.#answeredAt === undefined) this.#eventsBeforeAnswer.push(event);
     else this.#services.publisher.publishEvent(event);
   }
 
+  /** What the first dialog tells of the call, and every id by which any of them is known. */
   #record(): CallRecord {
-    const { sipCallId, request, recording } = this.#options;
+    const [first] = this.#dialogs;
+    if (first === undefined) throw new Error('unreachable: a call is recorded when a dialog was answered');
     const heard = this.#legs.filter((leg) => leg.record().startedAt !== undefined);
     const noneRecognised = heard.length > 0 && heard.every((leg) => leg.recognitionFailed);
+    const identifiers = new IdentifierSet();
+    for (const { parties } of this.#dialogs) identifiers.add(parties.identifiers);
     return {
       id: this.id,
       revision: this.#revision,
       state: this.#state === 'closed' ? (noneRecognised ? 'failed' : 'finishing') : 'active',
-      sipCallId,
+      sipCallId: first.sipCallId,
       tenant: 'default',
-      direction: directionOf(recording),
-      mapping: this.#mapping,
+      direction: first.parties.direction,
+      mapping: weakestMapping(this.#dialogs.map(({ parties }) => parties.mapping)),
       startedAt: this.#startedAt,
       answeredAt: this.#answeredAt,
       endedAt: this.#endedAt,
       endReason: this.#endReason,
-      metadata: { kind: recording ? 'siprec' : 'plain', participants: this.#metadata?.participants ?? [] },
-      identifiers: readIdentifiers(request, this.#metadata),
+      metadata: first.parties.record,
+      identifiers: identifiers.all,
       legs: this.#legs.map((leg) => leg.record()),
     };
   }

@@ -1,11 +1,16 @@
 import { CallscribeError, systemCode, toError } from '../errors.ts';
-import type { DialogUser } from '../sip/dialog.ts';
-import type { InviteOutcome, InviteRequest } from '../sip/listener.ts';
+import { requires } from '../sip/header-lines.ts';
+import type { CallIdentifier } from '../sip/identifiers.ts';
+import type { InviteOutcome, InviteRequest } from '../sip/invite-handler.ts';
+import { type JoinKey, joinKeyOf } from '../sip/join.ts';
+import { readReplaces, type Replaces } from '../sip/replaces.ts';
 import { Call, type CallServices } from './call.ts';
 import type { CallRegistry } from './registry.ts';
 
 export interface IntakeServices extends CallServices {
   readonly registry: CallRegistry;
+  /** Headers by which INVITEs are joined to one call; lower case. */
+  readonly joinHeaders: readonly string[];
   /** Our address as this peer reaches it; stands in the answers. */
   readonly mediaAddressFor: (peerAddress: string) => Promise<string>;
   /** Whether what calls give can be kept; while it cannot, new calls are refused. */
@@ -13,6 +18,7 @@ export interface IntakeServices extends CallServices {
 }
 
 const RETRY_AFTER_SECONDS = 5;
+const BUSY: InviteOutcome = { kind: 'refuse', status: 503, retryAfterSeconds: RETRY_AFTER_SECONDS };
 
 /** Whether a new call would be taken now. */
 export function isAccepting({ registry, canPublish }: IntakeServices): boolean {
@@ -20,72 +26,72 @@ export function isAccepting({ registry, canPublish }: IntakeServices): boolean {
 }
 
 /**
- * Decides on a new INVITE: opens the call with its legs, whose ports are bound when this resolves, or refuses:
- * 488 without a common codec, 503 with Retry-After while draining or full, so that the peer tries the next
- * recorder.
+ * Decides on a new INVITE: opens a call, or one more dialog of a call that stands, with its legs, whose ports
+ * are bound when this resolves. Or refuses: 488 without a common codec, 503 with Retry-After while draining or
+ * full, so that the peer tries the next recorder.
  */
 export async function openCall(services: IntakeServices, request: InviteRequest): Promise<InviteOutcome> {
   const { registry } = services;
-  const busy: InviteOutcome = { kind: 'refuse', status: 503, retryAfterSeconds: RETRY_AFTER_SECONDS };
-  if (!isAccepting(services)) return busy;
+  if (!isAccepting(services)) return BUSY;
 
+  const replaces = readReplaces(request.text);
+  const replaced = replaces === undefined ? undefined : registry.findDialog(replaces);
+  // RFC 3891 §3: 481 where it stands nowhere. Where the peer does not insist, a recorder rather takes the call:
+  // the other one may be with another process, and is linked by its Call-ID.
+  if (replaced === undefined && requires(request.text, 'replaces')) return { kind: 'refuse', status: 481 };
+  if (replaced !== undefined && replaces?.earlyOnly === true) return { kind: 'refuse', status: 486 };
+
+  const mediaAddress = await services.mediaAddressFor(request.peerAddress);
+  const key = joinKeyOf(request.text, services.joinHeaders);
+  // From here to the dialog nothing is waited for: the other INVITE of the pair may come in any moment.
+  const call = (key === undefined ? undefined : registry.join(key)) ?? newCall(services, key);
+  try {
+    const dialog = await call.addDialog({
+      sipCallId: request.sipCallId,
+      request: request.text,
+      content: {
+        ...request.content,
+        identifiers: [...request.content.identifiers, ...identifiersOf(key, replaces)],
+      },
+      recording: request.recording,
+      mediaAddress,
+      peerAddress: request.peerAddress,
+      onGone: () => {
+        if (key !== undefined) registry.leave(key, call);
+      },
+      onAnswered: () => {
+        if (replaced === undefined) return;
+        replaced.call.event('replaced', { by: call.id });
+        void replaced.call.hangUpDialog(replaced.dialog, 'replaced');
+      },
+    });
+    return { kind: 'answer', user: dialog };
+  } catch (error) {
+    if (error instanceof CallscribeError && error.code === 'SIP_NO_COMMON_CODEC') {
+      return { kind: 'refuse', status: 488 };
+    }
+    services.logger.error({ err: toError(error), systemCode: systemCode(error) }, 'call could not be opened');
+    return BUSY;
+  }
+}
+
+function newCall(services: IntakeServices, key: JoinKey | undefined): Call {
+  const { registry } = services;
   const call: Call = new Call(services, {
-    sipCallId: request.sipCallId,
-    request: request.text,
-    content: request.content,
-    recording: request.recording,
-    mediaAddress: await services.mediaAddressFor(request.peerAddress),
     mayOpenLeg: () => registry.hasRoom(),
     onClosed: () => {
       registry.remove(call);
     },
   });
   registry.add(call);
-  try {
-    await call.applyOffer(request.offer, request.content);
-  } catch (error) {
-    await call.abandon();
-    if (error instanceof CallscribeError && error.code === 'SIP_NO_COMMON_CODEC') {
-      return { kind: 'refuse', status: 488 };
-    }
-    services.logger.error({ err: toError(error), systemCode: systemCode(error) }, 'call could not be opened');
-    return busy;
-  }
-  return { kind: 'answer', user: new CallDialogUser(call) };
+  if (key !== undefined) registry.expect(key, call);
+  return call;
 }
 
-/** A call as its dialog drives it. */
-class CallDialogUser implements DialogUser {
-  readonly #call: Call;
-
-  constructor(call: Call) {
-    this.#call = call;
-  }
-
-  get localSdp(): string {
-    return this.#call.localSdp ?? '';
-  }
-
-  answered(hangUp: () => Promise<void>): void {
-    this.#call.answered(hangUp);
-  }
-
-  abandoned(): void {
-    void this.#call.abandon();
-  }
-
-  async reoffered(...[offer, content]: Parameters<DialogUser['reoffered']>): Promise<string> {
-    const answer = await this.#call.applyOffer(offer, content);
-    this.#call.note('reoffer', { directions: offer.lines.map(({ direction }) => direction) });
-    return answer;
-  }
-
-  informed(...[method, content]: Parameters<DialogUser['informed']>): void {
-    this.#call.applyMetadata(content);
-    if (content.metadata !== undefined) this.#call.note('metadata', { method });
-  }
-
-  ended(...[reason]: Parameters<DialogUser['ended']>): void {
-    void this.#call.end(reason);
-  }
+/** What links this call to another, where both are looked for later. */
+function identifiersOf(key: JoinKey | undefined, replaces: Replaces | undefined): CallIdentifier[] {
+  return [
+    ...(key === undefined ? [] : [{ kind: 'join-key', value: `${key.kind}:${key.value}` }]),
+    ...(replaces === undefined ? [] : [{ kind: 'replaces', value: replaces.sipCallId }]),
+  ];
 }

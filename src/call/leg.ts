@@ -1,45 +1,21 @@
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 
-import type { AsrSession, OpenAsrSession } from '../asr/session.ts';
 import { LegAudio } from '../audio/leg-audio.ts';
-import type { Clock } from '../clock.ts';
-import { CallscribeError, toError } from '../errors.ts';
-import { type CallId, type LegId, newLegId } from '../ids.ts';
-import type { LiveHub } from '../live/hub.ts';
-import type { Logger } from '../log.ts';
-import type { G711Law } from '../rtp/payload-map.ts';
-import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
-import type { Party } from '../sip/parties.ts';
+import { CallscribeError } from '../errors.ts';
+import { type LegId, newLegId } from '../ids.ts';
+import type { SignalledSource } from '../rtp/latch-rule.ts';
+import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
+import type { LegReceiver } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
-import { TranscriptAssembler } from '../transcript/assembler.ts';
-import type { Publisher } from './publisher.ts';
+import type { OwnCrypto } from '../sip/sdp-crypto.ts';
+import { NO_PARTY, type Party } from './call-parties.ts';
+import { LegCrypto, signalledRtcp } from './leg-crypto.ts';
+import { countLegMedia } from './leg-figures.ts';
+import { LegKeys } from './leg-keys.ts';
+import { LegQuiet } from './leg-quiet.ts';
+import type { LegOptions, LegServices } from './leg-services.ts';
+import { LegTranscript } from './leg-transcript.ts';
 import type { LegRecord } from './record.ts';
-
-/** Binds a leg's ports; a root fills in the port pool and the clocks. */
-export type OpenReceiver = (
-  options: Omit<LegReceiverOptions, 'ports' | 'ticker' | 'clock'>,
-) => Promise<LegReceiver>;
-
-/** What every leg of the process shares. */
-export interface LegServices {
-  readonly openReceiver: OpenReceiver;
-  readonly openAsr: OpenAsrSession;
-  readonly publisher: Publisher;
-  readonly live: LiveHub;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
-
-export interface LegOptions {
-  readonly callId: CallId;
-  readonly legNo: number;
-  readonly line: OfferedLine;
-  readonly model: string;
-  readonly vocabularyId: string | undefined;
-  /** The leg's record has changed. */
-  readonly onChange: () => void;
-  readonly onEvent: (kind: string, detail: Readonly<Record<string, unknown>>) => void;
-}
 
 /**
  * One leg's pipeline, built and closed here:
@@ -47,8 +23,8 @@ export interface LegOptions {
  *     receiver (RTP → 100 ms of PCM) ──▶ AsrSession ──▶ assembler ──▶ publisher and live hub
  *
  * The recognition session is opened by the leg's first sample, so that a line that stays silent for minutes
- * after the answer costs nothing. A failed session ends the leg's transcript, never the leg or the call: the
- * fault becomes a call event and the audio that follows is counted as not recognised.
+ * after the answer costs nothing. Neither a failed session nor a line without media ends the leg: both become
+ * events of the call.
  */
 export class Leg {
   readonly id: LegId = newLegId();
@@ -59,15 +35,15 @@ export class Leg {
   readonly #audio = new LegAudio((pcm) => {
     this.#push(pcm);
   });
+  readonly #quiet: LegQuiet;
+  readonly #keys: LegKeys;
+  readonly #crypto = new LegCrypto();
   #receiver!: LegReceiver;
-  #party: Party = { role: 'unknown', name: undefined, uri: undefined };
+  #party: Party = NO_PARTY;
   #startedAt: Date | undefined;
   #endedAt: Date | undefined;
-  #assembler: TranscriptAssembler | undefined;
-  #session: AsrSession | undefined;
-  #transcribed: Promise<void> = Promise.resolve();
+  #transcript: LegTranscript | undefined;
   #ending: Promise<void> | undefined;
-  #recognitionFailed = false;
   #unrecognisedBytes = 0;
 
   private constructor(services: LegServices, options: LegOptions, law: G711Law) {
@@ -75,6 +51,16 @@ export class Leg {
     this.#options = options;
     this.#law = law;
     this.#line = options.line;
+    const onEvent = this.#event.bind(this);
+    this.#keys = new LegKeys({ digits: services.dtmfDigits, onEvent });
+    this.#quiet = new LegQuiet({
+      nowMs: () => this.#nowMs(),
+      expect: (expected) => {
+        this.#receiver.expect(expected);
+      },
+      onEvent,
+      metrics: services.metrics,
+    });
   }
 
   /** Binds the leg's ports. @throws {CallscribeError} RTP_PORTS_EXHAUSTED */
@@ -89,19 +75,32 @@ export class Leg {
     }
     const leg = new Leg(services, options, chosen.law);
     leg.#receiver = await services.openReceiver({
-      codecs: new Map(line.g711.map(({ payloadType, law }) => [payloadType, law])),
-      telephoneEventPayloadTypes: new Set(
-        line.telephoneEvent === undefined ? [] : [line.telephoneEvent.payloadType],
-      ),
-      comfortNoisePayloadTypes: new Set(line.comfortNoise === undefined ? [] : [line.comfortNoise]),
+      ...payloadsOf(line),
+      signalled: leg.#source(line),
+      rtcp: signalledRtcp(line),
+      security: leg.#crypto.agree(line),
       onStarted: (at) => {
         leg.#start(at);
       },
       onFault: (error) => {
         leg.#mediaFailed(error);
       },
+      onGoodbye: () => {
+        leg.#event('rtcp_bye', {});
+      },
+      onTelephoneEvent: (event) => {
+        if (leg.#keys.take(event)) services.metrics.keys.inc();
+      },
+      onSilent: (sinceSample) => {
+        leg.#quiet.silent(leg.#startedAt === undefined ? undefined : sinceSample / SAMPLES_PER_MS);
+      },
+      onBack: (silentMs) => {
+        leg.#quiet.back(silentMs);
+      },
       sink: leg.#audio,
     });
+    // A line of our own offer has no port yet, which is no hold.
+    leg.#quiet.follow({ ...line, port: line.port === 0 ? DISCARD_PORT : line.port });
     return leg;
   }
 
@@ -117,16 +116,52 @@ export class Leg {
     return this.#receiver.rtcpPort;
   }
 
-  /** A new offer for the same line: where the peer sends from elsewhere now, its packets are to be taken. */
+  /** Our a=crypto line; undefined where the leg is plain RTP. */
+  get crypto(): OwnCrypto | undefined {
+    return this.#crypto.own;
+  }
+
+  /** Whether its ports are given back. */
+  get isClosed(): boolean {
+    return this.#endedAt !== undefined;
+  }
+
+  get packetsReceived(): number {
+    return this.#receiver.counters().packetsReceived;
+  }
+
+  /**
+   * A new offer for the same line: its payload types are taken, its holds noted, and where it names another
+   * address, that one's packets are to be taken, by the keys that it names. A held line's placeholder is no address.
+   */
   reoffered(line: OfferedLine): void {
     const { address, port } = this.#line;
-    if (line.address !== address || line.port !== port) this.#receiver.relatch();
-    this.#line = line;
+    const isPlaceholder = line.nullAddress || line.port === 0;
+    if (!isPlaceholder && (line.address !== address || line.port !== port)) {
+      this.#receiver.relatch(this.#source(line));
+    }
+    if (line.g711.length > 0) this.#receiver.renegotiate(payloadsOf(line));
+    this.#quiet.follow(line);
+    this.#line = isPlaceholder ? { ...line, address, port } : line;
+    this.#receiver.secure(this.#crypto.agree(this.#line), signalledRtcp(this.#line));
+  }
+
+  #source({ address, port }: OfferedLine): SignalledSource {
+    return { address, port, sipAddress: this.#options.peerAddress };
+  }
+
+  /**
+   * The peer's metadata says that nobody sends this line's stream, or that somebody does again (RFC 7866 §8.1.7).
+   * May be told again and again.
+   */
+  sentByMetadata(sent: 'sent' | 'not-sent'): void {
+    if (sent === 'sent') this.#quiet.resume('metadata');
+    else this.#quiet.pause('metadata');
   }
 
   /** Whether audio came but no recogniser would take it. */
   get recognitionFailed(): boolean {
-    return this.#recognitionFailed;
+    return this.#transcript?.failed === true;
   }
 
   set party(party: Party) {
@@ -142,6 +177,7 @@ export class Leg {
       role: this.#party.role,
       name: this.#party.name,
       uri: this.#party.uri,
+      roleEvidence: this.#party.evidence,
       codec: this.#law,
       model: this.#options.model,
       vocabularyId: this.#options.vocabularyId,
@@ -150,7 +186,7 @@ export class Leg {
       media: ended
         ? { ...this.#receiver.counters(), unrecognisedMs: this.#unrecognisedBytes / BYTES_PER_MS }
         : undefined,
-      sentenceCount: ended ? (this.#assembler?.sentenceCount ?? 0) : undefined,
+      sentenceCount: ended ? (this.#transcript?.sentenceCount ?? 0) : undefined,
     };
   }
 
@@ -164,26 +200,23 @@ export class Leg {
   }
 
   async #close(): Promise<void> {
-    await this.#takeLatePackets();
+    await delay(LATE_PACKET_LINGER_MS);
+    await this.#readWaiting();
+    this.#quiet.leave();
     this.#receiver.finish();
-    await this.#session?.finish();
-    await this.#transcribed;
+    await this.#transcript?.finish();
     await this.#receiver.close();
     this.#endedAt = this.#services.clock.wallTime();
     this.#tellMalformed();
+    countLegMedia(this.#services.metrics, this.#receiver.counters());
   }
 
-  /**
-   * What the BYE overtook on the network, then what the sockets hold already: after a stall of this process the
-   * time may be over before anything was read. A turn without a packet means that they are empty.
-   */
-  async #takeLatePackets(): Promise<void> {
-    await delay(LATE_PACKET_LINGER_MS);
-    let taken = -1;
-    for (let turn = 0; turn < LATE_TURNS_MAX; turn += 1) {
+  /** A process that was busy has packets in its sockets still; each turn of the loop reads some of them. */
+  async #readWaiting(): Promise<void> {
+    for (let turn = 0, read = -1; turn < WAITING_TURNS_MAX; turn++) {
       const { packetsReceived } = this.#receiver.counters();
-      if (packetsReceived === taken) return;
-      taken = packetsReceived;
+      if (packetsReceived === read) return;
+      read = packetsReceived;
       await nextTurn();
     }
   }
@@ -191,56 +224,72 @@ export class Leg {
   /** What could not be read was dropped where it came in; a reader of the call is told once, with the counts. */
   #tellMalformed(): void {
     const { packetsMalformed, rtcpMalformed } = this.#receiver.counters();
-    const messages = this.#session?.malformedMessages ?? 0;
+    const messages = this.#transcript?.malformedMessages ?? 0;
     if (packetsMalformed + rtcpMalformed > 0) {
-      this.#options.onEvent('media_malformed', { packetsMalformed, rtcpMalformed });
+      this.#event('media_malformed', { packetsMalformed, rtcpMalformed });
     }
-    if (messages > 0) this.#options.onEvent('asr_malformed', { messages });
+    if (messages > 0) this.#event('asr_malformed', { messages });
   }
 
   #start(at: Date): void {
     const { callId, legNo, model, vocabularyId, onChange } = this.#options;
+    const { publisher, live, logger, openAsr } = this.#services;
     this.#startedAt = at;
-    this.#assembler = new TranscriptAssembler({ callId, legId: this.id, legNo, startedAt: at });
-    this.#session = this.#services.openAsr({ model, vocabularyId });
-    this.#transcribed = this.#transcribe(this.#session, this.#assembler);
+    this.#transcript = new LegTranscript({
+      callId,
+      legId: this.id,
+      legNo,
+      startedAt: at,
+      concealedMs: (beginMs, endMs) =>
+        Math.round(
+          this.#audio.lostSamples(beginMs * SAMPLES_PER_MS, endMs * SAMPLES_PER_MS) / SAMPLES_PER_MS,
+        ),
+      correctionMs: (legMs) => this.#receiver.correctionMs(legMs),
+      session: openAsr({ model, vocabularyId }),
+      publisher,
+      live,
+      logger,
+      onEvent: this.#event.bind(this),
+    });
     onChange();
+  }
+
+  /** Now on the leg's clock; undefined before it has started. */
+  #nowMs(): number | undefined {
+    if (this.#startedAt === undefined) return undefined;
+    return Math.max(0, this.#services.clock.wallTime().getTime() - this.#startedAt.getTime());
   }
 
   #mediaFailed(error: Error): void {
     this.#services.logger.error({ err: error, callId: this.#options.callId, legId: this.id }, 'media failed');
-    this.#options.onEvent('media_failed', {});
+    this.#event('media_failed', {});
+  }
+
+  #event(kind: string, detail: Readonly<Record<string, unknown>>): void {
+    this.#options.onEvent(kind, detail, this);
   }
 
   #push(pcm: Buffer): void {
-    if (this.#session === undefined || this.#recognitionFailed) this.#unrecognisedBytes += pcm.length;
-    else this.#session.push(pcm);
-  }
-
-  async #transcribe(session: AsrSession, assembler: TranscriptAssembler): Promise<void> {
-    const { publisher, live, logger } = this.#services;
-    try {
-      for await (const event of session) {
-        const transcript = assembler.accept(event);
-        if (transcript === undefined) continue;
-        if (transcript.kind === 'final') publisher.publishSentence(transcript.sentence);
-        live.emit('transcript', transcript);
-      }
-    } catch (error) {
-      this.#recognitionFailed = true;
-      const code = error instanceof CallscribeError ? error.code : 'ASR_PROTOCOL';
-      logger.error(
-        { err: toError(error), callId: this.#options.callId, legId: this.id },
-        'recognition failed',
-      );
-      this.#options.onEvent('asr_failed', { code, sentences: assembler.sentenceCount });
-    }
+    if (this.#transcript?.push(pcm) !== true) this.#unrecognisedBytes += pcm.length;
   }
 }
 
+function payloadsOf(line: OfferedLine): NegotiatedPayloads {
+  return {
+    codecs: new Map(line.g711.map(({ payloadType, law }) => [payloadType, law])),
+    telephoneEventPayloadTypes: new Set(
+      line.telephoneEvent === undefined ? [] : [line.telephoneEvent.payloadType],
+    ),
+    comfortNoisePayloadTypes: new Set(line.comfortNoise === undefined ? [] : [line.comfortNoise]),
+  };
+}
+
+/** Stands for any port; RFC 863, nobody sends from it. */
+const DISCARD_PORT = 9;
 /** Packets that were on their way when the BYE overtook them. */
 const LATE_PACKET_LINGER_MS = 80;
-/** A turn takes up to 32 packets from a socket; its buffer holds some 500. */
-const LATE_TURNS_MAX = 50;
+/** libuv reads up to 32 datagrams of a socket a turn: this is forty seconds of packets. */
+const WAITING_TURNS_MAX = 64;
+const SAMPLES_PER_MS = 8;
 /** Signed 16-bit samples at 8,000 Hz. */
 const BYTES_PER_MS = 16;

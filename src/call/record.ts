@@ -1,7 +1,9 @@
 import type { CallId, LegId } from '../ids.ts';
-import type { DialogEnd } from '../sip/dialog.ts';
-import type { CallDirection, CallIdentifier } from '../sip/invite.ts';
-import type { LegRole, PartyMapping } from '../sip/parties.ts';
+import type { CallDirection } from '../sip/call-direction.ts';
+import type { DialogEnd } from '../sip/dialog-user.ts';
+import type { CallIdentifier } from '../sip/identifiers.ts';
+import type { PartyMapping } from '../sip/parties.ts';
+import type { LegRole } from '../sip/role-rules.ts';
 
 /**
  * A call as it stands, whole: every job about a call carries all of it with a growing `revision`, so that jobs
@@ -22,13 +24,14 @@ export interface CallRecord {
   readonly answeredAt: Date | undefined;
   readonly endedAt: Date | undefined;
   readonly endReason: EndReason | undefined;
-  /** What the peer told about the call beside the identifiers; JSON. */
+  /** What the peer told about the call beside the identifiers, with its history; JSON. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly identifiers: readonly CallIdentifier[];
   readonly legs: readonly LegRecord[];
 }
 
-export type EndReason = DialogEnd | 'drained';
+/** `drained`: by us, at shutdown; `replaced`: by another dialog (RFC 3891). */
+export type EndReason = DialogEnd | 'drained' | 'replaced';
 
 export interface LegRecord {
   readonly id: LegId;
@@ -38,6 +41,8 @@ export interface LegRecord {
   readonly role: LegRole;
   readonly name: string | undefined;
   readonly uri: string | undefined;
+  /** Why the role is what it is, and whose leg it was before; JSON, see `RoleEvidence`. */
+  readonly roleEvidence: object;
   /** Undefined where the audio was never G.711, as in a recorded MP3. */
   readonly codec: 'PCMU' | 'PCMA' | undefined;
   readonly model: string;

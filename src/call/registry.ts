@@ -1,8 +1,13 @@
+import type { DialogTags } from '../sip/dialog-user.ts';
+import type { JoinKey } from '../sip/join.ts';
 import type { Call } from './call.ts';
+import type { CallDialog } from './call-dialog.ts';
 
 /** The calls in progress: the leg limit, and the drain at shutdown. */
 export class CallRegistry {
   readonly #calls = new Set<Call>();
+  /** Calls that wait for more dialogs, by join key, with the ends that they have. */
+  readonly #joinable = new Map<string, { readonly call: Call; readonly ends: Set<JoinKey['end']> }>();
   readonly #maxLegs: number;
   #draining = false;
   #whenEmpty: (() => void) | undefined;
@@ -33,8 +38,47 @@ export class CallRegistry {
     this.#calls.add(call);
   }
 
+  /**
+   * The call that a dialog with this key belongs to, if it stands here and has not that end yet. From then on
+   * the call has it.
+   */
+  join(key: JoinKey): Call | undefined {
+    const found = this.#joinable.get(nameOf(key));
+    if (found === undefined || !found.call.isJoinable) return undefined;
+    if (key.end !== undefined && found.ends.has(key.end)) return undefined;
+    found.ends.add(key.end);
+    return found.call;
+  }
+
+  /** Dialogs with this key belong to this call, as long as it stands. */
+  expect(key: JoinKey, call: Call): void {
+    this.#joinable.set(nameOf(key), { call, ends: new Set([key.end]) });
+  }
+
+  /** An end of a joined call is gone; it may come again. */
+  leave(key: JoinKey, call: Call): void {
+    const found = this.#joinable.get(nameOf(key));
+    if (found?.call === call) found.ends.delete(key.end);
+  }
+
+  /** The dialog that stands under these tags, in this process. */
+  findDialog(tags: DialogTags): { readonly call: Call; readonly dialog: CallDialog } | undefined {
+    for (const call of this.#calls) {
+      for (const dialog of call.dialogs) {
+        const known = dialog.established?.tags;
+        const isMeant =
+          known?.sipCallId === tags.sipCallId &&
+          known.localTag === tags.localTag &&
+          known.remoteTag === tags.remoteTag;
+        if (isMeant) return { call, dialog };
+      }
+    }
+    return undefined;
+  }
+
   remove(call: Call): void {
     this.#calls.delete(call);
+    for (const [key, joinable] of this.#joinable) if (joinable.call === call) this.#joinable.delete(key);
     if (this.#calls.size === 0) this.#whenEmpty?.();
   }
 
@@ -57,3 +101,5 @@ export class CallRegistry {
     await Promise.all(goodbyes);
   }
 }
+
+const nameOf = ({ kind, value }: JoinKey): string => `${kind}\n${value}`;

@@ -1,6 +1,13 @@
 import { parse, type SessionDescription } from 'sdp-transform';
 
 import { CallscribeError } from '../errors.ts';
+import { Secret } from '../secret.ts';
+
+export interface AnsweredCrypto {
+  readonly tag: number;
+  readonly suite: string;
+  readonly keyAndSalt: Secret<Buffer>;
+}
 
 /** What the answer says to one of our audio lines, in the order of the offer. */
 export type AnsweredLine =
@@ -11,6 +18,10 @@ export type AnsweredLine =
       /** Ours, echoed; undefined where the peer dropped it. */
       readonly label: string | undefined;
       readonly direction: string;
+      /** Where our RTCP goes: a=rtcp (RFC 3605), else the port above. */
+      readonly rtcpPort: number;
+      /** The a=crypto line; its key is what the peer sends by. Undefined for a plain line. */
+      readonly crypto: AnsweredCrypto | undefined;
     }
   | { readonly kind: 'refused' };
 
@@ -46,6 +57,15 @@ export function readAnswer(sdp: string, offeredLines: number): AnsweredLine[] {
       port,
       label: label === undefined ? undefined : String(label),
       direction: media.direction ?? 'sendrecv',
+      rtcpPort: typeof media.rtcp?.port === 'number' ? media.rtcp.port : port + 1,
+      crypto: readCrypto(media),
     };
   });
+}
+
+function readCrypto({ crypto }: SessionDescription['media'][number]): AnsweredCrypto | undefined {
+  const [line] = crypto ?? [];
+  const found = /^inline:([A-Za-z0-9+/]{40})/.exec(line?.config ?? '');
+  if (line === undefined || found === null) return undefined;
+  return { tag: line.id, suite: line.suite, keyAndSalt: new Secret(Buffer.from(found[1]!, 'base64')) };
 }

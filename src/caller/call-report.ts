@@ -1,4 +1,6 @@
+import type { SrtpSuite } from '../rtp/srtp-key.ts';
 import type { G711Codec } from './g711.ts';
+import type { ReceiverFigures } from './sender-rtcp.ts';
 
 export type CallMode = 'plain' | 'two-legs' | 'siprec';
 
@@ -32,11 +34,13 @@ export type LegReport =
   | SentLeg;
 
 /** Counts of packets. `packets` = `packetsSent` + `lost` - `duplicated`, once all late ones have left. */
-export interface SentLeg {
+export interface SentLeg extends ReceiverFigures {
   readonly kind: 'sent';
   readonly label: string;
   readonly codec: G711Codec;
   readonly ssrc: number;
+  /** Undefined: plain RTP. */
+  readonly srtp: SrtpSuite | undefined;
   /** Packet times that have passed: what a perfect line would have carried. */
   readonly packets: number;
   /** Packets that left, each copy counted. */

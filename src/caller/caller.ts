@@ -3,13 +3,16 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
 import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { SrtpSuite } from '../rtp/srtp-key.ts';
+import { Secret } from '../secret.ts';
 import type { SipProtocol } from '../sipstack/flow.ts';
-import { type AnsweredLine, readAnswer } from './answer.ts';
+import { type AnsweredCrypto, type AnsweredLine, readAnswer } from './answer.ts';
 import { planCall } from './call-plan.ts';
 import type { CallMode, CallOutcome, CallReport, LegReport } from './call-report.ts';
 import { type Impairments, NO_IMPAIRMENTS } from './impairment-plan.ts';
 import { type InviteBody, writeSiprecBody } from './invite-body.ts';
-import { LegSender } from './leg-sender.ts';
+import { LegProtection, newMasterKey } from './leg-protection.ts';
+import { LegSender, type LegSenderOptions } from './leg-sender.ts';
 import type { LegSource } from './leg-source.ts';
 import { MediaSockets } from './media-sockets.ts';
 import { writeOffer } from './offer.ts';
@@ -33,6 +36,10 @@ export interface PlaceCallOptions {
   /** Packet time, 10 to 60 ms. Default: 20. */
   readonly ptimeMs?: number;
   readonly impairments?: Impairments;
+  /** Offers these lines over SRTP, with keys by chance. Default: none. */
+  readonly srtp?: { readonly suite: SrtpSuite; readonly lines: 'all' | 'all-but-first' } | undefined;
+  /** Of every leg, for trying the wrap. Default: by the seed. */
+  readonly firstSequenceNumber?: number;
   /** Decides losses, SSRCs and first sequence numbers. Default: by chance. */
   readonly seed?: number;
   /** Address of record for From. Default: the caller's own. */
@@ -105,11 +112,12 @@ export class Caller implements AsyncDisposable {
     const sockets: MediaSockets[] = [];
     try {
       while (sockets.length < legs.length) sockets.push(await MediaSockets.open(this.#userAgent.localHost));
-      const call = await this.#invite(callId, options, sockets);
+      const keys = legs.map((_, legNo) => keyOf(options.srtp, legNo));
+      const call = await this.#invite(callId, options, sockets, keys);
       try {
         const lines = readAnswer(call.answer, legs.length);
         options.onEvent?.({ kind: 'answered', callId, lines });
-        const sent = await this.#sendAudio(call, { ...options, seed }, lines, sockets);
+        const sent = await this.#sendAudio(call, { ...options, seed }, lines, sockets, keys);
         if (call.peerEnded.aborted) return report({ kind: 'ended-by-peer' }, sent);
         return report({ kind: isAborted() ? 'aborted' : 'completed' }, sent);
       } finally {
@@ -128,6 +136,7 @@ export class Caller implements AsyncDisposable {
     callId: string,
     options: PlaceCallOptions,
     sockets: readonly MediaSockets[],
+    keys: readonly (LegKey | undefined)[],
   ): Promise<OutgoingCall> {
     const { mode, onEvent } = options;
     onEvent?.({ kind: 'inviting', callId });
@@ -139,14 +148,18 @@ export class Caller implements AsyncDisposable {
       headers: [...(mode === 'siprec' ? ['Require: siprec'] : []), ...(options.headers ?? [])],
       // RFC 7866 §6.1.1: the feature tag of a session recording client.
       contactParameters: mode === 'siprec' ? ';+sip.src' : '',
-      body: this.#body(options, sockets),
+      body: this.#body(options, sockets, keys),
       answerTimeoutMs: options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS,
       signal: options.signal ?? new AbortController().signal,
       onProvisional: (status) => onEvent?.({ kind: 'provisional', callId, status }),
     });
   }
 
-  #body(options: PlaceCallOptions, sockets: readonly MediaSockets[]): InviteBody {
+  #body(
+    options: PlaceCallOptions,
+    sockets: readonly MediaSockets[],
+    keys: readonly (LegKey | undefined)[],
+  ): InviteBody {
     const { mode, legs, ptimeMs = 20 } = options;
     const sdp = writeOffer({
       address: this.#userAgent.localHost,
@@ -156,6 +169,7 @@ export class Caller implements AsyncDisposable {
       lines: legs.map(({ codec, label }, legNo) => ({
         port: sockets[legNo]!.rtpPort,
         codec,
+        crypto: keys[legNo],
         ...(mode === 'plain' ? {} : { label }),
       })),
     });
@@ -169,16 +183,20 @@ export class Caller implements AsyncDisposable {
     options: PlaceCallOptions & { readonly seed: number },
     lines: readonly AnsweredLine[],
     sockets: readonly MediaSockets[],
+    keys: readonly (LegKey | undefined)[],
   ): Promise<LegReport[]> {
-    const { legs, ptimeMs = 20, impairments = NO_IMPAIRMENTS, seed } = options;
+    const { legs, ptimeMs = 20, impairments = NO_IMPAIRMENTS, seed, firstSequenceNumber } = options;
     const plans = planCall({ legs, ptimeMs, impairments, seed });
     const senders = legs.map((source, legNo) => {
       const line = lines[legNo]!;
       if (line.kind === 'refused') return undefined;
       const clock = this.#clock;
+      const { start, plan } = plans[legNo]!;
       return new LegSender({
         source,
-        ...plans[legNo]!,
+        plan,
+        start: { ...start, sequenceNumber: firstSequenceNumber ?? start.sequenceNumber },
+        srtp: protectionOf(keys[legNo], line.crypto),
         ptimeMs,
         sockets: sockets[legNo]!,
         remote: line,
@@ -209,6 +227,37 @@ export class Caller implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** What we send a leg by. */
+interface LegKey {
+  readonly suite: SrtpSuite;
+  readonly keyAndSalt: Secret<Buffer>;
+}
+
+function keyOf(srtp: PlaceCallOptions['srtp'], legNo: number): LegKey | undefined {
+  if (srtp === undefined || (srtp.lines === 'all-but-first' && legNo === 0)) return undefined;
+  return { suite: srtp.suite, keyAndSalt: new Secret(newMasterKey()) };
+}
+
+/** @throws {CallscribeError} SIP_MALFORMED when the answer to a line over SRTP has no key of the same suite */
+function protectionOf(
+  key: LegKey | undefined,
+  answered: AnsweredCrypto | undefined,
+): LegSenderOptions['srtp'] {
+  if (key === undefined) return undefined;
+  const { suite } = key;
+  if (answered?.suite !== suite) {
+    throw new CallscribeError(
+      'SIP_MALFORMED',
+      'answer: found no a=crypto line with the offered suite for a line over SRTP, expected one (RFC 4568 §5.1.2)',
+    );
+  }
+  return {
+    suite,
+    own: new LegProtection(suite, key.keyAndSalt.reveal()),
+    peer: new LegProtection(suite, answered.keyAndSalt.reveal()),
+  };
 }
 
 function outcomeOf(error: Error): CallOutcome {

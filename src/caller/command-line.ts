@@ -52,6 +52,13 @@ const optionsSchema = z.object({
     .optional(),
   header: z.array(z.string().regex(/^[A-Za-z0-9-]+:[ \t]*[^\r\n]+$/, 'expected Name: value')).default([]),
   ptime: z.enum(['10', '20', '30', '40', '50', '60'], 'expected 10, 20, 30, 40, 50 or 60').transform(Number),
+  srtp: z
+    .union([z.literal(true), z.enum(['80', '32'])], 'expected nothing, 80 or 32')
+    .transform((tagBits) =>
+      tagBits === '32' ? ('AES_CM_128_HMAC_SHA1_32' as const) : ('AES_CM_128_HMAC_SHA1_80' as const),
+    )
+    .optional(),
+  srtpMixed: z.boolean().default(false),
   loss: share,
   reorder: share,
   duplicate: share,
@@ -86,6 +93,7 @@ export function readCommandLine(args: readonly string[]): CallCommandLine {
   const modes = MODES.filter((mode) => given[mode === 'two-legs' ? 'twoLegs' : mode] === true);
   if (modes.length > 1) faults.push(`${modes.map((mode) => `--${mode}`).join(', ')}: choose one of them`);
   const parsed = optionsSchema.safeParse(given);
+  if (given['srtpMixed'] === true && given['srtp'] === undefined) faults.push('--srtp-mixed: needs --srtp');
   for (const { path, message } of parsed.error?.issues ?? []) {
     const name = String(path[0]);
     // commander gives `true` for an option whose value was left out.
@@ -125,6 +133,8 @@ function defineCommand(): Command {
     .option('--from [uri]', 'address of record of the caller')
     .option('--header [line]', 'a further header line of the INVITE; may be repeated', collect)
     .option('--ptime [ms]', 'packet time', '20')
+    .option('--srtp [bits]', 'over SRTP, with keys by chance in the offer (SDES) and tags of 80 or 32 bits')
+    .option('--srtp-mixed', 'the first leg over plain RTP all the same')
     .option('--loss [share]', 'packets that never leave', '0%')
     .option('--reorder [share]', 'packets that leave up to three packet times late', '0%')
     .option('--duplicate [share]', 'packets that leave twice', '0%')

@@ -1,10 +1,16 @@
 import type { Clock } from '../clock.ts';
+import type { SrtpSuite } from '../rtp/srtp-key.ts';
 import type { LegReport } from './call-report.ts';
 import type { PacketPlan } from './impairment-plan.ts';
+import type { LegProtection } from './leg-protection.ts';
 import type { LegSource } from './leg-source.ts';
 import type { MediaSockets } from './media-sockets.ts';
 import type { PacedStream } from './pacer.ts';
 import { buildRtpPacket, type RtpStart } from './rtp-packets.ts';
+import { SenderRtcp } from './sender-rtcp.ts';
+
+const RTP_HEADER_BYTES = 12;
+const CODES_PER_MS = 8;
 
 export interface LegSenderOptions {
   readonly source: LegSource;
@@ -12,7 +18,10 @@ export interface LegSenderOptions {
   readonly ptimeMs: number;
   readonly start: RtpStart;
   readonly sockets: MediaSockets;
-  readonly remote: { readonly address: string; readonly port: number };
+  readonly remote: { readonly address: string; readonly port: number; readonly rtcpPort: number };
+  /** What protects the leg in both directions; undefined: plain RTP. */
+  readonly srtp:
+    { readonly suite: SrtpSuite; readonly own: LegProtection; readonly peer: LegProtection } | undefined;
   readonly clock: Clock;
 }
 
@@ -25,9 +34,16 @@ export class LegSender implements PacedStream {
   #duplicated = 0;
   #passed = 0;
   #firstPacketAt: Date | undefined;
+  #octetsSent = 0;
+  readonly #rtcp: SenderRtcp;
 
   constructor(options: LegSenderOptions) {
     this.#options = options;
+    this.#rtcp = new SenderRtcp(options.start.ssrc);
+    options.sockets.onRtcp = (datagram) => {
+      const plain = options.srtp === undefined ? datagram : options.srtp.peer.unprotectRtcp(datagram);
+      if (plain !== undefined) this.#rtcp.take(plain);
+    };
   }
 
   get intervalMs(): number {
@@ -39,14 +55,15 @@ export class LegSender implements PacedStream {
   }
 
   tick(tickNo: number): void {
-    const { source, plan, ptimeMs, start, sockets, remote, clock } = this.#options;
+    const { source, plan, ptimeMs, start, sockets, remote, clock, srtp } = this.#options;
     const sends = plan.sends[tickNo]!;
     for (const [index, packetNo] of sends.entries()) {
       const packet = buildRtpPacket(
         { codec: source.codec, codes: source.codes, ptimeMs, ...start },
         packetNo,
       );
-      sockets.send(packet, remote.address, remote.port);
+      sockets.send(srtp?.own.protect(packet) ?? packet, remote.address, remote.port);
+      this.#octetsSent += packet.length - RTP_HEADER_BYTES;
       this.#firstPacketAt ??= clock.wallTime();
       this.#packetsSent += 1;
       // A copy leaves in the same packet time, but a late packet may leave between the two.
@@ -55,15 +72,36 @@ export class LegSender implements PacedStream {
     }
     if (plan.lost.has(tickNo)) this.#lost += 1;
     this.#passed += 1;
+    this.#report(tickNo);
+  }
+
+  /** Sender reports as they fall due, and a BYE behind the last packet. */
+  #report(tickNo: number): void {
+    const { ptimeMs, start, clock } = this.#options;
+    const sentMs = (tickNo + 1) * ptimeMs;
+    if (this.#rtcp.isDue(sentMs - ptimeMs, sentMs)) {
+      const rtpTimestamp = start.rtpTimestamp + sentMs * CODES_PER_MS;
+      this.#sendRtcp(
+        this.#rtcp.report(clock.wallTime(), rtpTimestamp % 2 ** 32, this.#packetsSent, this.#octetsSent),
+      );
+    }
+    if (tickNo === this.ticks - 1) this.#sendRtcp(this.#rtcp.goodbye());
+  }
+
+  #sendRtcp(compound: Buffer | undefined): void {
+    const { sockets, remote, srtp } = this.#options;
+    if (compound === undefined) return;
+    sockets.sendRtcp(srtp?.own.protectRtcp(compound) ?? compound, remote.address, remote.rtcpPort);
   }
 
   report(): LegReport {
-    const { source, start, sockets } = this.#options;
+    const { source, start, sockets, srtp } = this.#options;
     return {
       kind: 'sent',
       label: source.label,
       codec: source.codec,
       ssrc: start.ssrc,
+      srtp: srtp?.suite,
       packets: this.#passed,
       packetsSent: this.#packetsSent,
       lost: this.#lost,
@@ -71,6 +109,7 @@ export class LegSender implements PacedStream {
       duplicated: this.#duplicated,
       sendFailures: sockets.sendFailures,
       rtcpReceived: sockets.rtcpReceived,
+      ...this.#rtcp.figures,
       firstPacketAtMs: this.#firstPacketAt?.getTime(),
     };
   }

@@ -8,12 +8,14 @@ const ATTEMPTS_MAX = 50;
 
 /**
  * The two sockets of a leg: RTP on an even port, RTCP on the next (RFC 3550 §11), so that the peer's reports
- * don't arrive at somebody else's. What comes in is counted and dropped.
+ * don't arrive at somebody else's. RTP that comes in is dropped, RTCP is counted and handed on.
  */
 export class MediaSockets implements AsyncDisposable {
   readonly rtpPort: number;
   readonly #rtp: Socket;
   readonly #rtcp: Socket;
+  /** Who reads what the peer reports; set once the leg sends. */
+  onRtcp: ((datagram: Buffer) => void) | undefined;
   #rtcpReceived = 0;
   #sendFailures = 0;
   #isOpen = true;
@@ -45,7 +47,10 @@ export class MediaSockets implements AsyncDisposable {
     this.rtpPort = rtp.address().port;
     // Errors on UDP sockets are news of earlier datagrams; a receiver that is gone shows in the call itself.
     for (const socket of [rtp, rtcp]) socket.on('error', () => undefined);
-    rtcp.on('message', () => (this.#rtcpReceived += 1));
+    rtcp.on('message', (datagram) => {
+      this.#rtcpReceived += 1;
+      this.onRtcp?.(datagram);
+    });
   }
 
   /** RTCP packets that the peer sent. */
@@ -60,6 +65,12 @@ export class MediaSockets implements AsyncDisposable {
 
   send(packet: Buffer, address: string, port: number): void {
     this.#rtp.send(packet, port, address, (error) => {
+      if (error !== null) this.#sendFailures += 1;
+    });
+  }
+
+  sendRtcp(packet: Buffer, address: string, port: number): void {
+    this.#rtcp.send(packet, port, address, (error) => {
       if (error !== null) this.#sendFailures += 1;
     });
   }

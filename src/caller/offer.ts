@@ -2,6 +2,8 @@ import { isIPv6 } from 'node:net';
 
 import { write } from 'sdp-transform';
 
+import type { SrtpSuite } from '../rtp/srtp-key.ts';
+import type { Secret } from '../secret.ts';
 import { G711_PAYLOAD_TYPE, type G711Codec } from './g711.ts';
 
 export interface OfferOptions {
@@ -19,6 +21,8 @@ export interface OfferLine {
   readonly port: number;
   readonly codec: G711Codec;
   readonly label?: string;
+  /** Over SRTP, by this key; absent: plain RTP. */
+  readonly crypto?: { readonly suite: SrtpSuite; readonly keyAndSalt: Secret<Buffer> } | undefined;
 }
 
 /** Dynamic, as almost every telephone numbers it. */
@@ -40,10 +44,10 @@ export function writeOffer(options: OfferOptions): string {
     name: '-',
     connection: { version: ipVersion, ip: options.address },
     timing: { start: 0, stop: 0 },
-    media: options.lines.map(({ port, codec, label }) => ({
+    media: options.lines.map(({ port, codec, label, crypto }) => ({
       type: 'audio',
       port,
-      protocol: 'RTP/AVP',
+      protocol: crypto === undefined ? 'RTP/AVP' : 'RTP/SAVP',
       payloads: `${G711_PAYLOAD_TYPE[codec]} ${TELEPHONE_EVENT}`,
       rtp: [
         { payload: G711_PAYLOAD_TYPE[codec], codec, rate: 8000 },
@@ -52,6 +56,17 @@ export function writeOffer(options: OfferOptions): string {
       fmtp: [{ payload: TELEPHONE_EVENT, config: '0-15' }],
       ptime: options.ptimeMs,
       direction: options.direction,
+      ...(crypto === undefined
+        ? {}
+        : {
+            crypto: [
+              {
+                id: 1,
+                suite: crypto.suite,
+                config: `inline:${crypto.keyAndSalt.reveal().toString('base64')}`,
+              },
+            ],
+          }),
       ...(label === undefined ? {} : { label }),
     })),
   });

@@ -32,7 +32,8 @@ function legText(leg: LegReport): string {
     [leg.duplicated, 'duplicated'],
     [leg.sendFailures, 'not taken by the system'],
   ].flatMap(([count, what]) => (count === 0 ? [] : [`${String(count)} ${String(what)}`]));
-  return `${name}: ${leg.packetsSent} packets sent${faults.map((fault) => `, ${fault}`).join('')}`;
+  if (leg.reportedLost !== undefined) faults.push(`${leg.reportedLost} lost by the peer's report`);
+  return `${name}${leg.srtp === undefined ? '' : ' over SRTP'}: ${leg.packetsSent} packets sent${faults.map((fault) => `, ${fault}`).join('')}`;
 }
 
 /** How many calls ended in which way, most frequent first, for the last line. */

@@ -1,5 +1,5 @@
 import type { SampleScript, ScriptSentence } from '../sample/sample.ts';
-import type { LegRole } from '../sip/parties.ts';
+import type { LegRole } from '../sip/role-rules.ts';
 
 /** A sentence that was read back from the database. */
 export interface ReadBack {

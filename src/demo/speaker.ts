@@ -1,6 +1,6 @@
 import type pc from 'picocolors';
 
-import type { LegRole } from '../sip/parties.ts';
+import type { LegRole } from '../sip/role-rules.ts';
 
 /** Who speaks on a leg, as far as the call told. */
 export interface Speaker {

@@ -1,5 +1,5 @@
 import { readNameAddr, uriHost } from '../sipstack/fields.ts';
-import type { SocketAddress } from '../sipstack/flow.ts';
+import type { SipProtocol, SocketAddress } from '../sipstack/flow.ts';
 import { headerName, type SipHeader, type SipMessage } from '../sipstack/message.ts';
 
 /** Of a message from the app: what goes on to the network beside the headers that the edge fills in itself. */
@@ -77,7 +77,7 @@ function networkName(name: string): string {
 }
 
 /** Our Contact: where the peer reaches us for the rest of the dialog. */
-export function ownContact(local: SocketAddress, protocol: 'udp' | 'tcp'): string {
-  const transport = protocol === 'tcp' ? ';transport=tcp' : '';
+export function ownContact(local: SocketAddress, protocol: SipProtocol): string {
+  const transport = protocol === 'udp' ? '' : `;transport=${protocol}`;
   return `<sip:${uriHost(local.host)}:${local.port}${transport}>`;
 }

@@ -122,7 +122,8 @@ export class AppResponses {
     const { request } = transaction;
     const confirms = request.method === 'INVITE' || request.method === 'UPDATE';
     if (dialog === undefined || !confirms || response.status < 200 || response.status > 299) return [];
-    if (request.method === 'INVITE' && response.body.length > 0) dialog.localSession = response.body;
+    // A refresh repeats what was said last, whichever request it answered.
+    if (response.body.length > 0) dialog.localSession = response.body;
     return this.#options.sessionTimers.accept(dialog, request, written);
   }
 

@@ -39,6 +39,8 @@ export interface Dialog {
   localSession: Buffer;
   /** Runs while the session has an end (RFC 4028). */
   sessionTimer: NodeJS.Timeout | undefined;
+  /** A re-INVITE of the edge's own is on its way, of which the app knows nothing. */
+  refreshing: boolean;
   /** Our provisional response that the peer has not acknowledged yet. */
   reliable: ReliableProvisional | undefined;
   /** RSeq of the last such response, 0 before the first. */
@@ -94,6 +96,7 @@ export function uasDialog(
     flow,
     localSession: Buffer.alloc(0),
     sessionTimer: undefined,
+    refreshing: false,
     reliable: undefined,
     rseq: 0,
     unacknowledged: undefined,
@@ -131,6 +134,7 @@ export function uacDialog(
     flow,
     localSession: Buffer.alloc(0),
     sessionTimer: undefined,
+    refreshing: false,
     reliable: undefined,
     rseq: 0,
     unacknowledged: undefined,

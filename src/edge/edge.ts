@@ -5,10 +5,11 @@ import { networkInterfaces } from 'node:os';
 import { type Clock, systemClock } from '../clock.ts';
 import { toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { openSipEndpoint } from '../sipstack/endpoint.ts';
+import { type EndpointLimits, openSipEndpoint } from '../sipstack/endpoint.ts';
 import { uriHost } from '../sipstack/fields.ts';
-import type { SipAddress, SipEndpoint } from '../sipstack/flow.ts';
+import type { Admission, SipAddress, SipEndpoint, TurnedAway } from '../sipstack/flow.ts';
 import { parseSipMessage, type SipMessage } from '../sipstack/message.ts';
+import { TlsCredentials, type TlsFiles } from '../sipstack/tls-credentials.ts';
 import { Transactions } from '../sipstack/transactions.ts';
 import type { AppClient, SipFromApp } from './app-client.ts';
 import { AppRequests } from './app-requests.ts';
@@ -24,10 +25,24 @@ import { encodeAnswer } from './wire-message.ts';
 export interface EdgeOptions {
   /** Where SIP is taken; port 0 takes a free one. A wildcard host serves its own address family only. */
   readonly listen: readonly SipAddress[];
-  /** Who may call. A refused peer gets 403 to whatever it asks, and the application never hears of it. Default: all. */
-  readonly allow?: (address: string) => 'allow' | 'refuse';
+  /** Who may call. Nothing is kept for anybody else, and the application never hears of it. Default: all may. */
+  readonly admit?: (address: string) => Admission;
+  /** Told of everything that is turned away before it is a request, other than by `admit`. */
+  readonly onTurnedAway?: (reason: TurnedAway | 'headers') => void;
+  readonly limits?: Partial<EndpointLimits>;
+  /** Needed where `listen` names a TLS address. */
+  readonly tls?: TlsFiles | undefined;
+  readonly onTlsUnusable?: () => void;
+  /** Where applications of other processes connect, and with what. Default: reachable locally only, a new secret. */
+  readonly apps?: AppAddress | undefined;
   readonly logger: Logger;
   readonly clock?: Clock;
+}
+
+export interface AppAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
 }
 
 /** Totals since the start, and what is going on now. */
@@ -39,7 +54,7 @@ export interface EdgeCounters {
   readonly malformed: number;
   readonly retransmissionsAbsorbed: number;
   readonly strayResponses: number;
-  /** Requests answered 403 because of their address. */
+  /** Datagrams and connections that were not served because of their address. */
   readonly refused: number;
   /** Requests answered 503 because too many were in progress. */
   readonly overflowed: number;
@@ -53,7 +68,7 @@ export interface EdgeCounters {
 
 /** The embedded SIP edge: for drachtio-srf a drachtio-server, for the network a SIP user agent. */
 export interface Edge extends AsyncDisposable {
-  /** Where drachtio-srf connects, and the secret that it must bring. Made anew at every start, reachable locally only. */
+  /** Where drachtio-srf connects, and the secret that it must bring. */
   readonly host: string;
   readonly port: number;
   readonly secret: string;
@@ -64,24 +79,39 @@ export interface Edge extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+const LOOPBACK = '127.0.0.1';
+
 /**
- * Starts an in-process stand-in for drachtio-server. It speaks the wire protocol of drachtio-server 0.9.10 to
- * `drachtio-srf` over loopback TCP, and SIP over UDP and TCP, IPv4 and IPv6, to the network.
+ * Starts a stand-in for drachtio-server. It speaks the wire protocol of drachtio-server 0.9.10 to
+ * `drachtio-srf` over TCP, and SIP over UDP, TCP and TLS, IPv4 and IPv6, to the network.
  *
  *     network ══ SipEndpoint ─ Transactions ─ NetworkSide ──▶ AppServer ══ drachtio-srf
  *                     └─ NextHop ──┴── AppResponses, AppRequests ◀──┘
  *
- * @throws {CallscribeError} `ADDRESS_IN_USE`, naming the address and the way out
+ * @throws {CallscribeError} `ADDRESS_IN_USE`, naming the address and the way out; `SIP_TLS_CREDENTIALS`
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { logger, clock = systemClock } = options;
-  const secret = randomBytes(24).toString('base64url');
+  const apps = options.apps ?? { host: LOOPBACK, port: 0, secret: randomBytes(24).toString('base64url') };
   const calls = new Calls();
   const endpoints: SipEndpoint[] = [];
+  const tls =
+    options.tls === undefined
+      ? undefined
+      : await TlsCredentials.open({
+          files: options.tls,
+          logger,
+          ...(options.onTlsUnusable === undefined ? {} : { onUnusable: options.onTlsUnusable }),
+        });
+  let refused = 0;
+  const admit = (address: string): Admission => {
+    const admission = options.admit?.(address) ?? 'serve';
+    if (admission !== 'serve') refused += 1;
+    return admission;
+  };
 
-  // Nobody knows the secret before this function returns, so the addresses may still be missing here.
-  const server = await AppServer.open({
-    secret,
+  const server = new AppServer({
+    secret: apps.secret,
     hostports: () => sipAddresses().map(showAddress).join(','),
     onSip: (message, client) => {
       onSip(message, client, { requests, responses, logger });
@@ -96,20 +126,37 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const network = new NetworkSide({
     calls,
     pick: (method) => server.pick(method),
-    allow: options.allow ?? (() => 'allow'),
     clock,
   });
-  const transactions = new Transactions({ user: network, logger });
+  const transactions = new Transactions({
+    user: network,
+    logger,
+    onTooManyHeaders: () => options.onTurnedAway?.('headers'),
+  });
   const nextHop = new NextHop(endpoints);
   const hangUp = new HangUp({ calls, transactions, nextHop, clock, logger });
   const sessionTimers = new SessionTimers({ transactions, nextHop, hangUp, logger });
   const requests = new AppRequests({ calls, transactions, nextHop, clock, logger });
   const responses = new AppResponses({ calls, clock, hangUp, sessionTimers });
+  let appPort: number;
   try {
     for (const listen of options.listen) {
-      endpoints.push(await openSipEndpoint({ listen, onMessage: transactions.receive, logger }));
+      const endpoint = await openSipEndpoint({
+        listen,
+        onMessage: transactions.receive,
+        onUnwelcome: transactions.turnAway,
+        admit,
+        onTurnedAway: (reason) => options.onTurnedAway?.(reason),
+        tls,
+        logger,
+        limits: options.limits ?? {},
+      });
+      endpoints.push(endpoint);
     }
+    // Last, since an application is told the addresses as soon as it is there.
+    appPort = await server.listen(apps.host, apps.port);
   } catch (thrown) {
+    tls?.close();
     await Promise.all([server, ...endpoints].map((open) => open.close()));
     throw toError(thrown);
   }
@@ -119,15 +166,16 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     await server.close();
     calls.clear();
     transactions.close();
+    tls?.close();
     await Promise.all(endpoints.map((endpoint) => endpoint.close()));
   };
   const closeOnce = (): Promise<void> => (closing ??= close());
   return {
-    host: server.host,
-    port: server.port,
-    secret,
+    host: apps.host,
+    port: appPort,
+    secret: apps.secret,
     sipAddresses: sipAddresses(),
-    counters: () => count({ calls, endpoints, network, server, transactions }),
+    counters: () => count({ calls, endpoints, refused, server, transactions }),
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   };
@@ -175,7 +223,7 @@ function reachableHost(host: string): string {
 function count(parts: {
   calls: Calls;
   endpoints: readonly SipEndpoint[];
-  network: NetworkSide;
+  refused: number;
   server: AppServer;
   transactions: Transactions;
 }): EdgeCounters {
@@ -190,7 +238,7 @@ function count(parts: {
     malformed: transactions.malformed + sum((socket) => socket.framesLost),
     retransmissionsAbsorbed: transactions.repeated,
     strayResponses: transactions.strayResponses,
-    refused: parts.network.refused,
+    refused: parts.refused,
     overflowed: transactions.overflowed + sum((socket) => socket.connectionsRefused),
     connections: sum((socket) => socket.connections),
     serverTransactions: transactions.serverTransactions,

@@ -18,7 +18,6 @@ export interface NetworkSideOptions {
   readonly calls: Calls;
   /** The next client, in turn, that asked for requests of that method. */
   readonly pick: (method: string) => AppClient | undefined;
-  readonly allow: (address: string) => 'allow' | 'refuse';
   readonly clock: Clock;
 }
 
@@ -33,6 +32,11 @@ const ROUTED: ReadonlySet<string> = new Set([
   'PUBLISH',
   'REFER',
 ]);
+/** What drachtio-srf hands to an app inside a dialog; it answers others by itself, with a line on standard error for each. */
+const HANDLED_IN_DIALOG: ReadonlySet<string> = new Set([
+  ...['INVITE', 'BYE', 'UPDATE', 'PRACK'],
+  ...[...ROUTED].filter((method) => method !== 'REGISTER'),
+]);
 /** Methods that mean nothing outside a dialog. */
 const IN_DIALOG_ONLY: ReadonlySet<string> = new Set(['BYE', 'UPDATE', 'PRACK']);
 
@@ -45,32 +49,18 @@ const inDialogDeadlineMs = (method: string): number => (method === 'INVITE' ? 38
 export class NetworkSide implements TransactionUser {
   readonly #options: NetworkSideOptions;
   readonly #calls: Calls;
-  #refused = 0;
 
   constructor(options: NetworkSideOptions) {
     this.#options = options;
     this.#calls = options.calls;
   }
 
-  /** Requests answered 403 because of their address. */
-  get refused(): number {
-    return this.#refused;
-  }
-
   onRequest(transaction: ServerTransaction): void {
-    if (this.#refuses(transaction)) return;
     const tags = dialogTags(transaction.request);
     const dialog = tags.toTag === undefined ? undefined : this.#calls.find(tags);
     if (dialog !== undefined && dialog.state !== 'pending') this.#inDialog(transaction, dialog);
     else if (transaction.request.method === 'INVITE') this.#invite(transaction, tags);
     else this.#outsideDialog(transaction, tags);
-  }
-
-  #refuses(transaction: ServerTransaction): boolean {
-    if (this.#options.allow(transaction.flow.remote.host) === 'allow') return false;
-    this.#refused += 1;
-    answer(transaction, 403, 'Forbidden');
-    return true;
   }
 
   #invite(transaction: ServerTransaction, tags: DialogTags): void {
@@ -138,6 +128,10 @@ export class NetworkSide implements TransactionUser {
     }
     dialog.remoteNumber = number;
     dialog.flow = flow;
+    if (!HANDLED_IN_DIALOG.has(method)) {
+      answer(transaction, 501, 'Not Implemented', dialog);
+      return;
+    }
     const isRefresh = method === 'INVITE' || method === 'UPDATE';
     const session = isRefresh ? readSessionExpires(request.headers) : undefined;
     if (session !== undefined && session.seconds < MIN_SESSION_SECONDS) {
@@ -159,6 +153,11 @@ export class NetworkSide implements TransactionUser {
         else this.#deliverNew({ transactionId: randomUUID(), transaction, client, dialog: undefined });
         return;
       }
+    }
+    if (method === 'INVITE' && dialog.refreshing) {
+      // RFC 3261 §14.2, where only we know of our INVITE. (drachtio-server hands it to the app.)
+      answer(transaction, 491, 'Request Pending', dialog);
+      return;
     }
     if (method === 'INVITE') answer(transaction, 100, 'Trying', dialog);
     if (method === 'PRACK') {
@@ -198,7 +197,6 @@ export class NetworkSide implements TransactionUser {
   }
 
   onCancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void {
-    if (this.#refuses(transaction)) return;
     // As sofia-sip and drachtio-server: 481 also where the INVITE was accepted (RFC 3261 §9.2 has 200 there).
     if (invite === undefined || invite.isAccepted) {
       answer(transaction, 481, 'Call/Transaction Does Not Exist');

@@ -110,6 +110,7 @@ export class SessionTimers {
       ],
       body: dialog.localSession,
     });
+    dialog.refreshing = true;
     const transaction = this.#options.transactions.request(invite, flow, (response) => {
       if (response.status >= 200) this.#onRefreshed(dialog, seconds, response, acknowledge);
     });
@@ -120,6 +121,7 @@ export class SessionTimers {
   }
 
   #onRefreshed(dialog: Dialog, seconds: number, response: SipResponse, acknowledge: () => void): void {
+    dialog.refreshing = false;
     if (response.status < 300) acknowledge();
     if (dialog.state === 'ended') return;
     if (response.status < 300) {

@@ -120,6 +120,8 @@ const sentence: z.ZodType<FinalSentence> = z.object({
   emoTag: optional(z.string()),
   emoConfidence: optional(z.number()),
   asrTaskId: z.string(),
+  // Publishers before this field have none.
+  concealedMs: ms.default(0),
 });
 
 const leg: z.ZodType<LegRecord> = z.object({
@@ -129,6 +131,8 @@ const leg: z.ZodType<LegRecord> = z.object({
   role: oneOf<LegRecord['role']>({ agent: true, customer: true, mixed: true, unknown: true }),
   name: optional(z.string()),
   uri: optional(z.string()),
+  // A publisher of an older version does not tell it.
+  roleEvidence: anyObject.default({}),
   codec: optional(oneOf<NonNullable<LegRecord['codec']>>({ PCMU: true, PCMA: true })),
   model: z.string(),
   vocabularyId: optional(z.string()),
@@ -145,12 +149,26 @@ const call: z.ZodType<CallRecord> = z.object({
   sipCallId: z.string(),
   tenant: z.string(),
   direction: oneOf<CallRecord['direction']>({ inbound: true, outbound: true, unknown: true }),
-  mapping: oneOf<CallRecord['mapping']>({ metadata: true, receiver: true, positional: true, none: true }),
+  mapping: oneOf<CallRecord['mapping']>({
+    metadata: true,
+    signalled: true,
+    receiver: true,
+    positional: true,
+    none: true,
+  }),
   startedAt: time,
   answeredAt: optional(time),
   endedAt: optional(time),
   endReason: optional(
-    oneOf<NonNullable<CallRecord['endReason']>>({ bye: true, ack_timeout: true, drained: true }),
+    oneOf<NonNullable<CallRecord['endReason']>>({
+      bye: true,
+      ack_timeout: true,
+      session_expired: true,
+      no_media: true,
+      dialog_lost: true,
+      drained: true,
+      replaced: true,
+    }),
   ),
   metadata: anyObject,
   identifiers: z.array(z.object({ kind: z.string(), value: z.string() })),

@@ -1,3 +1,4 @@
+import { GapHold } from './gap-hold.ts';
 import { RtpPacket } from './packet.ts';
 
 /** Slots in the window, a power of two: how many sequence numbers ahead of a gap can be held. */
@@ -8,9 +9,7 @@ const HISTORY_PACKETS = 256;
 const HISTORY_MASK = HISTORY_PACKETS - 1;
 
 export interface JitterBufferOptions {
-  /** How long a gap is waited for, from the arrival of the first packet behind it. Default: 80 ms. */
-  readonly gapHoldMs?: number;
-  /** How many packets may be held behind a gap; one more, and the gap is lost. Default: 32; at most 63. */
+  /** How many packets may be held behind a gap; one more, and the gap is lost. Default and maximum: 63. */
   readonly heldPacketsMax?: number;
   /**
    * The next packet in order, with the number of packets that were given up between it and the one before.
@@ -36,23 +35,26 @@ export interface JitterBufferCounters {
  * A packet in order is played at once, straight from its datagram; behind a gap packets wait (copied) until
  *
  *   - the missing one comes, or
- *   - `gapHoldMs` have passed since the first packet behind the gap came, or
+ *   - the wait is over, 60 to 240 ms after the first packet behind the gap came, as the network asks (`GapHold`), or
  *   - more than `heldPacketsMax` are held, or one comes beyond the window of 64 sequence numbers;
  *
  * in the last three cases the gap is declared lost, and what comes of it later is dropped as late. Nothing else
  * is ever dropped: played + late + duplicates = pushed, once drained.
  */
 export class JitterBuffer {
-  readonly #gapHoldMs: number;
+  readonly #gapHold = new GapHold();
   readonly #heldPacketsMax: number;
   readonly #play: JitterBufferOptions['play'];
 
-  readonly #slots = Array.from({ length: WINDOW_PACKETS }, () => new RtpPacket());
+  /** Made when first needed: a line in order never holds any. */
+  readonly #slots: (RtpPacket | undefined)[] = Array.from({ length: WINDOW_PACKETS }, () => undefined);
   readonly #occupied = new Uint8Array(WINDOW_PACKETS);
   /** 1 where a past sequence number was played, 0 where it was given up. */
   readonly #history = new Uint8Array(HISTORY_PACKETS);
+  /** Since when a past sequence number was waited for that was given up; Infinity where it was not. */
+  readonly #waitedSinceMs = new Float64Array(HISTORY_PACKETS).fill(Infinity);
   #heldPackets = 0;
-  /** Arrival of the first packet behind the gap that is open now. */
+  /** Arrival of the first packet behind the gap that is open now, or was last. */
   #gapSinceMs = 0;
   #started = false;
   #parked = false;
@@ -71,13 +73,17 @@ export class JitterBuffer {
   };
 
   constructor(options: JitterBufferOptions) {
-    this.#gapHoldMs = options.gapHoldMs ?? 80;
-    this.#heldPacketsMax = Math.min(options.heldPacketsMax ?? 32, WINDOW_PACKETS - 1);
+    this.#heldPacketsMax = Math.min(options.heldPacketsMax ?? WINDOW_PACKETS - 1, WINDOW_PACKETS - 1);
     this.#play = options.play;
   }
 
   get counters(): Readonly<JitterBufferCounters> {
     return this.#counters;
+  }
+
+  /** How long a gap is waited for now. */
+  get holdMs(): number {
+    return this.#gapHold.holdMs;
   }
 
   get heldPackets(): number {
@@ -88,16 +94,22 @@ export class JitterBuffer {
     return this.#parked;
   }
 
+  /** A packet came whose timestamp tells of the network's jitter. See `GapHold`. */
+  adapt(jitterMs: number, nowMs: number): void {
+    this.#gapHold.adapt(jitterMs, nowMs);
+  }
+
   /** Takes one packet; `arrivalMs` and `extendedSequence` are set. The bytes are not needed after the call. */
   push(packet: RtpPacket): void {
     const sequence = packet.extendedSequence;
     if (!this.#started) this.#start(sequence);
     if (sequence < this.#next) {
-      this.#dropPast(sequence);
+      this.#dropPast(sequence, packet.arrivalMs);
       return;
     }
     if (sequence - this.#next >= WINDOW_PACKETS) {
       this.#counters.overflows++;
+      if (this.#heldPackets === 0) this.#gapSinceMs = packet.arrivalMs;
       this.#advanceTo(sequence - WINDOW_PACKETS + 1);
     }
     if (this.#occupied[sequence & SLOT_MASK] === 1) {
@@ -120,7 +132,7 @@ export class JitterBuffer {
   poll(nowMs: number): void {
     while (this.#heldPackets > 0 && !this.#parked) {
       const full = this.#heldPackets > this.#heldPacketsMax;
-      if (!full && nowMs - this.#gapSinceMs < this.#gapHoldMs) return;
+      if (!full && nowMs - this.#gapSinceMs < this.#gapHold.holdMs) return;
       if (full) this.#counters.overflows++;
       this.#giveUpGap();
     }
@@ -155,18 +167,22 @@ export class JitterBuffer {
     this.#highest = sequence;
     this.#lostBefore = 0;
     this.#history.fill(0);
+    this.#waitedSinceMs.fill(Infinity);
   }
 
-  #dropPast(sequence: number): void {
-    const wasPlayed =
-      this.#next - sequence <= HISTORY_PACKETS && this.#history[sequence & HISTORY_MASK] === 1;
-    if (wasPlayed) this.#counters.duplicates++;
-    else this.#counters.late++;
+  #dropPast(sequence: number, nowMs: number): void {
+    const isKnown = this.#next - sequence <= HISTORY_PACKETS;
+    if (isKnown && this.#history[sequence & HISTORY_MASK] === 1) {
+      this.#counters.duplicates++;
+      return;
+    }
+    this.#counters.late++;
+    if (isKnown) this.#gapHold.late(nowMs - this.#waitedSinceMs[sequence & HISTORY_MASK]!);
   }
 
   #hold(packet: RtpPacket): void {
     const slot = packet.extendedSequence & SLOT_MASK;
-    this.#slots[slot]!.copyFrom(packet);
+    (this.#slots[slot] ??= new RtpPacket()).copyFrom(packet);
     this.#occupied[slot] = 1;
     if (this.#heldPackets === 0) this.#gapSinceMs = packet.arrivalMs;
     this.#heldPackets++;
@@ -207,6 +223,7 @@ export class JitterBuffer {
 
   #loseNext(): void {
     this.#history[this.#next & HISTORY_MASK] = 0;
+    this.#waitedSinceMs[this.#next & HISTORY_MASK] = this.#gapSinceMs;
     this.#next++;
     this.#lostBefore++;
     this.#counters.lost++;

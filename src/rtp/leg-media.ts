@@ -1,75 +1,42 @@
 import { JitterBuffer } from './jitter-buffer.ts';
+import type { SignalledSource } from './latch-rule.ts';
+import type { LastSource } from './late-sender.ts';
+import type { LegMediaCounters } from './leg-media-counters.ts';
+import { type LegMediaOptions, SILENT_AFTER_MS } from './leg-media-options.ts';
+import { LegRtcp } from './leg-rtcp.ts';
+import { LegSecurity } from './leg-security.ts';
 import type { MediaSink } from './media-sink.ts';
+import { MediaWatch } from './media-watch.ts';
 import { isRtcp, readRtpPacket, RtpPacket } from './packet.ts';
-import { type NegotiatedPayloads, type PayloadKind, payloadKinds } from './payload-map.ts';
+import { type NegotiatedPayloads, PayloadTable } from './payload-map.ts';
 import { ReceptionStatistics } from './reception.ts';
 import { ResumeGate } from './resume-gate.ts';
-import { parseRtcp } from './rtcp.ts';
 import { SourceLock } from './source-lock.ts';
+import type { SrtpTerms } from './srtp-key.ts';
+import type { SrtpFault } from './srtp-receiver.ts';
+import { TelephoneEvents } from './telephone-events.ts';
 import { SAMPLES_PER_MS, Timeline } from './timeline.ts';
-
-export interface LegMediaOptions extends NegotiatedPayloads {
-  readonly sink: MediaSink;
-  /** Monotonic time of the leg's sample 0; once, before the first samples. */
-  readonly started: (atMs: number) => void;
-}
-
-/**
- * A snapshot of what came to a leg's ports. Each datagram of the RTP port counts once in `packetsReceived`,
- * `packetsForeign`, `packetsMalformed`, `rtcpPackets` or `rtcpMalformed` (one on probation, when it is decided);
- * the other packet counts are parts of `packetsReceived`, but for `packetsLost`, which never came in time.
- */
-export interface LegMediaCounters {
-  /** Of the leg's source. */
-  readonly packetsReceived: number;
-  /** Declared lost; what came of them later counts as late as well. */
-  readonly packetsLost: number;
-  /** Came after they were declared lost, dropped. */
-  readonly packetsLate: number;
-  /** Came twice, dropped. */
-  readonly packetsDuplicate: number;
-  /** Overtaken by a later one, but in time. */
-  readonly packetsReordered: number;
-  readonly packetsMalformed: number;
-  /** Of other addresses, or of a source that never was confirmed. */
-  readonly packetsForeign: number;
-  /** Of the leg's source, with a payload type that was not negotiated. */
-  readonly packetsUnknownPayloadType: number;
-  readonly telephoneEventPackets: number;
-  readonly comfortNoisePackets: number;
-  /** On both ports. */
-  readonly rtcpPackets: number;
-  readonly rtcpMalformed: number;
-  /** Filled for lost packets. */
-  readonly concealedMs: number;
-  /** Filled where nothing was sent. */
-  readonly silenceMs: number;
-  /** Audio dropped because its stretch had been filled or played before it came. */
-  readonly overlapMs: number;
-  /** Interarrival jitter as it stands now, RFC 3550 §A.8. */
-  readonly jitterMs: number;
-  readonly ssrcChanges: number;
-  /** How often timestamps were tied anew to the leg's clock, changes of SSRC included. */
-  readonly timestampResets: number;
-  /** Gaps given up because the jitter buffer was full. */
-  readonly bufferOverflows: number;
-}
 
 /**
  * The pure part of a leg's receiver: datagrams and times go in, a continuous leg comes out at the sink.
  *
- *     datagram → readRtpPacket → SourceLock → (ResumeGate) → JitterBuffer → Timeline → sink
+ *     datagram → (LegSecurity) → readRtpPacket → SourceLock → (ResumeGate) → JitterBuffer → Timeline → sink
  *
  * Synchronous; allocates nothing per packet in order.
  */
 export class LegMedia {
   readonly #sink: MediaSink;
-  readonly #kinds: readonly PayloadKind[];
+  readonly #payloads: PayloadTable;
   readonly #packet = new RtpPacket();
-  readonly #source = new SourceLock();
+  readonly #source: SourceLock;
   readonly #buffer: JitterBuffer;
   readonly #timeline: Timeline;
   readonly #gate = new ResumeGate();
+  readonly #events: TelephoneEvents;
+  readonly #watch: MediaWatch;
+  readonly #rtcp: LegRtcp;
+  #security: LegSecurity | undefined;
+  #startedMs: number | undefined;
   #statistics = new ReceptionStatistics();
   #finished = false;
   /** Packets lost before one that has no place on the timeline, kept for the next that has. */
@@ -82,38 +49,68 @@ export class LegMedia {
     repeated: 0,
     unknownPayloadType: 0,
     telephoneEvent: 0,
+    telephoneEventMalformed: 0,
     comfortNoise: 0,
-    rtcp: 0,
-    rtcpMalformed: 0,
+    unauthenticated: 0,
+    replayed: 0,
+    rtcpUnauthenticated: 0,
     ssrcChanges: 0,
   };
 
   constructor(options: LegMediaOptions) {
     const { sink } = options;
     this.#sink = sink;
-    this.#kinds = payloadKinds(options);
+    this.#payloads = new PayloadTable(options);
+    this.#source = new SourceLock(options.signalled, options.lastSource);
     this.#timeline = new Timeline({
       fill: (cause, samples) => {
         sink.fill(cause, samples);
       },
-      started: options.started,
+      lost: (beginSample, samples) => {
+        sink.lost(beginSample, samples);
+      },
+      started: (atMs) => {
+        this.#startedMs = atMs;
+        options.started(atMs);
+      },
     });
     this.#buffer = new JitterBuffer({
       play: (packet, lostBefore) => {
         this.#play(packet, lostBefore);
       },
     });
+    this.#rtcp = new LegRtcp({
+      ...options.rtcp,
+      source: {
+        ssrc: () => this.#source.ssrc,
+        statistics: () => this.#statistics,
+        startedMs: () => this.#startedMs,
+        placeOf: (timestamp) => this.#timeline.placeOf(timestamp),
+      },
+    });
+    this.#security = options.security === undefined ? undefined : new LegSecurity(options.security);
+    this.#events = new TelephoneEvents((event) => options.onTelephoneEvent?.(event));
+    this.#watch = new MediaWatch({
+      silentAfterMs: options.silentAfterMs ?? SILENT_AFTER_MS,
+      onSilent: () => options.onSilent?.(this.#timeline.heardSamples),
+      onBack: (silentMs) => options.onBack?.(silentMs),
+    });
   }
 
-  /** One datagram of the RTP port, with its source. */
+  /** One datagram of the RTP port, with its source; it may be changed in place. */
   takeRtp(datagram: Buffer, address: string, port: number, nowMs: number): void {
     if (this.#finished) return;
     if (isRtcp(datagram)) {
-      this.takeRtcp(datagram);
+      this.takeRtcp(datagram, address, nowMs);
+      return;
+    }
+    const length = this.#security === undefined ? datagram.length : this.#security.unprotectRtp(datagram);
+    if (typeof length === 'string') {
+      this.#dropProtected(length);
       return;
     }
     const packet = this.#packet;
-    if (readRtpPacket(datagram, packet) !== undefined) {
+    if (readRtpPacket(datagram, packet, length) !== undefined) {
       this.#counters.malformed++;
       return;
     }
@@ -137,11 +134,41 @@ export class LegMedia {
     }
   }
 
-  /** One datagram of the RTCP port, or of the RTP port when both share it. */
-  takeRtcp(datagram: Buffer): void {
-    if (this.#finished) return;
-    if (parseRtcp(datagram) === undefined) this.#counters.rtcpMalformed++;
-    else this.#counters.rtcp++;
+  /**
+   * One datagram of the RTCP port, or of the RTP port when both share it.
+   * @returns whether it is RTCP from the address of the leg's source
+   */
+  takeRtcp(datagram: Buffer, address: string, nowMs: number): boolean {
+    if (this.#finished) return false;
+    const plain = this.#security === undefined ? datagram : this.#security.unprotectRtcp(datagram);
+    if (typeof plain === 'string') {
+      this.#counters.rtcpUnauthenticated++;
+      return false;
+    }
+    const from = this.#source.lastSource?.address === address ? 'source' : 'elsewhere';
+    return this.#rtcp.take(plain, from, nowMs) && from === 'source';
+  }
+
+  /** The report to send now, protected where the leg is; undefined while none is due. */
+  dueReport(nowMs: number): Buffer | undefined {
+    return this.#protect(this.#rtcp.due(nowMs));
+  }
+
+  /** The last report, as `dueReport`; undefined where none was sent before. */
+  goodbye(nowMs: number): Buffer | undefined {
+    return this.#protect(this.#rtcp.goodbye(nowMs));
+  }
+
+  /** What a new offer protects the leg by; packets under the keys before are taken for a while. */
+  secure(terms: SrtpTerms | undefined): void {
+    if (terms === undefined) this.#security = undefined;
+    else if (this.#security === undefined) this.#security = new LegSecurity(terms);
+    else this.#security.renew(terms);
+  }
+
+  /** How much longer a stretch of the leg's clock took on ours, by the sender's reports; see `SenderClock`. */
+  correctionMs(legMs: number): number {
+    return this.#rtcp.correctionMs(legMs);
   }
 
   /** Every 100 ms or so: gives up overdue gaps, and lets silence flow where no packets do. */
@@ -150,11 +177,28 @@ export class LegMedia {
     if (this.#gate.isWaiting && this.#gate.poll(nowMs) === 'stale') this.#endPauseAs('stale', nowMs);
     this.#buffer.poll(nowMs);
     if (this.#buffer.heldPackets === 0) this.#timeline.tick(nowMs);
+    this.#events.tick(nowMs);
+    this.#watch.tick(nowMs);
   }
 
   /** See `SourceLock.relatch`. */
-  relatch(): void {
-    this.#source.relatch();
+  relatch(signalled?: SignalledSource): void {
+    this.#source.relatch(signalled);
+  }
+
+  /** See `PayloadTable.renegotiate`. */
+  renegotiate(payloads: NegotiatedPayloads): void {
+    this.#payloads.renegotiate(payloads);
+  }
+
+  /** See `MediaWatch.expect`. */
+  expect(expected: 'media' | 'nothing', nowMs: number): void {
+    this.#watch.expect(expected, nowMs);
+  }
+
+  /** Who spoke last, for whoever has these ports next. */
+  get lastSource(): LastSource | undefined {
+    return this.#source.lastSource;
   }
 
   /** Plays what is held and ends the leg's audio; whatever comes later is ignored. */
@@ -163,6 +207,7 @@ export class LegMedia {
     this.#finished = true;
     this.#endPauseAs('stale', 0);
     this.#buffer.drain();
+    this.#events.reset();
     this.#source.dismissCandidates();
     this.#sink.end();
   }
@@ -181,17 +226,32 @@ export class LegMedia {
       packetsForeign: own.foreign + this.#source.unconfirmedPackets,
       packetsUnknownPayloadType: own.unknownPayloadType,
       telephoneEventPackets: own.telephoneEvent,
+      telephoneEventsMalformed: own.telephoneEventMalformed,
       comfortNoisePackets: own.comfortNoise,
-      rtcpPackets: own.rtcp,
-      rtcpMalformed: own.rtcpMalformed,
+      packetsUnauthenticated: own.unauthenticated,
+      packetsReplayed: own.replayed,
+      rtcpUnauthenticated: own.rtcpUnauthenticated,
+      ...this.#rtcp.counters(),
       concealedMs: timeline.lossSamples / SAMPLES_PER_MS,
       silenceMs: timeline.silenceSamples / SAMPLES_PER_MS,
       overlapMs: timeline.overlapSamples / SAMPLES_PER_MS,
       jitterMs: Math.round(this.#statistics.jitterMs * 100) / 100,
+      gapHoldMs: Math.round(this.#buffer.holdMs),
       ssrcChanges: own.ssrcChanges,
       timestampResets: timeline.timestampResets,
       bufferOverflows: buffer.overflows,
     };
+  }
+
+  #dropProtected(fault: SrtpFault): void {
+    if (fault === 'malformed') this.#counters.malformed++;
+    else if (fault === 'replayed') this.#counters.replayed++;
+    else this.#counters.unauthenticated++;
+  }
+
+  #protect(compound: Buffer | undefined): Buffer | undefined {
+    if (compound === undefined || this.#security === undefined) return compound;
+    return this.#security.protectRtcp(compound);
   }
 
   /** The first source, another one, or a new run of sequence numbers: what was before ends here. */
@@ -204,6 +264,7 @@ export class LegMedia {
       this.#statistics = new ReceptionStatistics();
       if (ssrcBefore !== packet.ssrc) {
         this.#counters.ssrcChanges++;
+        this.#events.reset();
         this.#timeline.reanchor();
       }
     }
@@ -215,25 +276,20 @@ export class LegMedia {
   #accept(packet: RtpPacket): void {
     this.#counters.received++;
     this.#statistics.count(packet.extendedSequence);
-    const kind = this.#kindOf(packet);
+    const kind = this.#payloads.kindOf(packet);
+    if (kind !== undefined) this.#watch.heard(packet.arrivalMs);
     if (kind === undefined || kind === 'telephone-event') {
       this.#buffer.push(packet);
       return;
     }
     this.#statistics.arrive(packet.timestamp, packet.arrivalMs);
+    this.#buffer.adapt(this.#statistics.jitterMs, packet.arrivalMs);
     if (this.#timeline.isPaused) this.#openGate(packet);
     this.#buffer.push(packet);
     if (this.#gate.isWaiting) {
       const verdict = this.#gate.judge(packet.timestamp, packet.arrivalMs);
       if (verdict !== 'wait') this.#endPauseAs(verdict, packet.arrivalMs);
     }
-  }
-
-  /** Some gateways send the noise level of RFC 3389 under the codec's payload type: one byte, no audio. */
-  #kindOf(packet: RtpPacket): PayloadKind {
-    const kind = this.#kinds[packet.payloadType];
-    const isLevel = packet.payloadEnd - packet.payloadBegin === 1 && (kind === 'PCMU' || kind === 'PCMA');
-    return isLevel ? 'comfort-noise' : kind;
   }
 
   #openGate(packet: RtpPacket): void {
@@ -253,7 +309,7 @@ export class LegMedia {
   #play(packet: RtpPacket, lostBefore: number): void {
     const lost = this.#lostUntimed + lostBefore;
     const { timestamp, payloadBegin, payloadEnd, arrivalMs } = packet;
-    const kind = this.#kindOf(packet);
+    const kind = this.#payloads.kindOf(packet);
     switch (kind) {
       case 'PCMU':
       case 'PCMA': {
@@ -272,12 +328,19 @@ export class LegMedia {
       case 'telephone-event':
         // RFC 4733 §2.1: all packets of an event carry the timestamp of its begin, so they have no place here.
         this.#counters.telephoneEvent++;
-        this.#lostUntimed = lost;
+        this.#takeEvent(packet, lost);
         return;
       case undefined:
         this.#counters.unknownPayloadType++;
         this.#lostUntimed = lost;
         return;
     }
+  }
+
+  #takeEvent(packet: RtpPacket, lost: number): void {
+    const verdict = this.#events.take(packet, this.#timeline.sampleAt(packet.timestamp, packet.arrivalMs));
+    if (verdict === 'malformed') this.#counters.telephoneEventMalformed++;
+    // What was lost between two packets of one event were its own: no audio is missing for them.
+    if (verdict !== 'known') this.#lostUntimed = lost;
   }
 }

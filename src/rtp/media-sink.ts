@@ -10,6 +10,11 @@ export interface MediaSink {
   audio(law: G711Law, bytes: Uint8Array, begin: number, end: number): void;
   /** So many samples for which there is no audio. */
   fill(cause: FillCause, samples: number): void;
+  /**
+   * These samples of the leg were lost on the way. Told once each: before they are filled, or, where they had been
+   * taken for silence, when that is known; such a stretch may begin before one that was told already.
+   */
+  lost(beginSample: number, samples: number): void;
   /** Nothing follows. */
   end(): void;
 }

@@ -61,7 +61,8 @@ export class RtpPacket {
 
 /**
  * Reads one datagram into `packet` without allocating. Returns what is wrong with it, or undefined; after a
- * fault only `neededBytes` and `foundBytes` mean anything. RFC 3550 §5.1, §5.3.1:
+ * fault only `neededBytes` and `foundBytes` mean anything. `length`: where the packet ends before the datagram does,
+ * as one does whose protection was taken off. RFC 3550 §5.1, §5.3.1:
  *
  *      0                   1                   2                   3
  *      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -81,8 +82,11 @@ export class RtpPacket {
  *     |        payload ...            | if P: padding, last byte = n  |
  *     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  */
-export function readRtpPacket(datagram: Uint8Array, packet: RtpPacket): RtpFault | undefined {
-  const length = datagram.length;
+export function readRtpPacket(
+  datagram: Uint8Array,
+  packet: RtpPacket,
+  length = datagram.length,
+): RtpFault | undefined {
   if (length < HEADER_BYTES) return fault(packet, 'too-short', HEADER_BYTES, length);
 
   const first = datagram[0]!;

@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 
 import type { Clock } from '../clock.ts';
 import { CallscribeError } from '../errors.ts';
+import type { LastSource } from './late-sender.ts';
 
 /** A late sender of the last call must not speak into the next one: nobody has the ports meanwhile. */
 const REST_MS = 10_000;
@@ -30,6 +31,7 @@ export class PortPool {
   readonly #free: { readonly rtpPort: number; readonly fromMs: number }[] = [];
   readonly #taken = new Set<number>();
   readonly #pairs: number;
+  readonly #lastSources = new Map<number, LastSource>();
 
   /** @throws {RangeError} when the range holds no pair */
   constructor(options: PortPoolOptions) {
@@ -75,5 +77,15 @@ export class PortPool {
   release(rtpPort: number): void {
     if (!this.#taken.delete(rtpPort)) return;
     this.#free.push({ rtpPort, fromMs: this.#clock.monotonicMs() + this.#restMs });
+  }
+
+  /** Who spoke to a pair's call before; whoever takes the pair must not hear it. */
+  lastSource(rtpPort: number): LastSource | undefined {
+    return this.#lastSources.get(rtpPort);
+  }
+
+  /** Keeps who spoke to a pair, one source a pair. */
+  remember(rtpPort: number, source: LastSource): void {
+    this.#lastSources.set(rtpPort, source);
   }
 }

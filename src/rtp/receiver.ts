@@ -1,13 +1,24 @@
+import { randomBytes, randomInt } from 'node:crypto';
 import type { RemoteInfo } from 'node:dgram';
 
 import type { Clock } from '../clock.ts';
 import { toError } from '../errors.ts';
-import { LegMedia, type LegMediaCounters } from './leg-media.ts';
+import { within } from '../within.ts';
+import type { SignalledSource } from './latch-rule.ts';
+import { LegMedia } from './leg-media.ts';
+import type { LegMediaCounters } from './leg-media-counters.ts';
 import type { LegTicker } from './leg-ticker.ts';
 import type { MediaSink } from './media-sink.ts';
+import { isRtcp } from './packet.ts';
 import type { NegotiatedPayloads } from './payload-map.ts';
 import type { PortPool } from './port-pool.ts';
+import { RtcpRoute, type SignalledRtcp } from './rtcp-route.ts';
 import { bindPair, type SocketPair } from './socket-pair.ts';
+import type { SrtpTerms } from './srtp-key.ts';
+import type { TelephoneEvent } from './telephone-events.ts';
+
+/** How long the last report may take to leave. */
+const GOODBYE_WITHIN_MS = 500;
 
 export interface LegReceiverOptions extends NegotiatedPayloads {
   readonly ports: PortPool;
@@ -17,6 +28,21 @@ export interface LegReceiverOptions extends NegotiatedPayloads {
   readonly sink: MediaSink;
   /** Wall time of the leg's sample 0; called once, before the first samples, and never if no packet comes. */
   readonly onStarted?: (at: Date) => void;
+  /** Where the peer said that it sends from; see `LatchRule`. */
+  readonly signalled?: SignalledSource | undefined;
+  /** A key was pressed; once each. */
+  readonly onTelephoneEvent?: (event: TelephoneEvent) => void;
+  /** Expected media does not come, since that place on the leg's clock; and it comes again. See `MediaWatch`. */
+  readonly onSilent?: (sinceSample: number) => void;
+  readonly onBack?: (silentMs: number) => void;
+  /** Default: 10,000 ms. */
+  readonly silentAfterMs?: number | undefined;
+  /** Where the peer wants our reports. */
+  readonly rtcp?: SignalledRtcp | undefined;
+  /** What protects the leg; undefined: plain RTP. */
+  readonly security?: SrtpTerms | undefined;
+  /** The peer said by RTCP that it leaves. Once for each source; nothing ends by it. */
+  readonly onGoodbye?: () => void;
   /** The leg's own code threw, such as its sink: the leg's media ended, other legs go on. Once. */
   readonly onFault?: (error: Error) => void;
 }
@@ -32,8 +58,19 @@ export interface LegReceiver extends AsyncDisposable {
   readonly rtcpPort: number;
   /** A snapshot, JSON-ready; also after `close`. */
   counters(): LegReceiverCounters;
-  /** The peer announced another address: the next source that sends valid packets replaces the present one. */
-  relatch(): void;
+  /** The peer announced another address: the next source that may be by the rule replaces the present one. */
+  relatch(signalled?: SignalledSource): void;
+  /** Where a new offer wants our reports, and what protects the leg from now on. */
+  secure(security: SrtpTerms | undefined, rtcp: SignalledRtcp | undefined): void;
+  /**
+   * How much longer the leg's clock took to a place than it shows, by our clock: the sender's drift, as its
+   * reports tell it. At most 500 ppm of the time since the leg began; 0 without reports.
+   */
+  correctionMs(legMs: number): number;
+  /** The payload types of a new offer; those before keep their meaning where it does not change it. */
+  renegotiate(payloads: NegotiatedPayloads): void;
+  /** Whether the peer announced that it sends; while it did not, silence is not told. */
+  expect(expected: 'media' | 'nothing'): void;
   /** Hands out what is held and ends the sink; what comes later is ignored. May be called twice. */
   finish(): void;
   /** Closes the sockets and lets the ports rest. Without `finish` before, what is held is lost. May be called twice. */
@@ -53,21 +90,20 @@ export async function openLegReceiver(options: LegReceiverOptions): Promise<LegR
 
 class UdpLegReceiver implements LegReceiver {
   readonly #options: LegReceiverOptions;
-  readonly #media: LegMedia;
+  /** Apart from the options, whose shape differs from leg to leg: it is read for each packet. */
+  readonly #clock: Clock;
+  readonly #rtcpRoute: RtcpRoute;
+  #media!: LegMedia;
   #pair: SocketPair | undefined;
-  #state: 'receiving' | 'ended' = 'receiving';
+  /** `opening`: nobody was told the port, so whatever comes is meant for somebody else. */
+  #state: 'opening' | 'receiving' | 'ended' = 'opening';
   #socketErrors = 0;
   #closed: Promise<void> | undefined;
 
   constructor(options: LegReceiverOptions) {
     this.#options = options;
-    const { clock, onStarted } = options;
-    this.#media = new LegMedia({
-      ...options,
-      started: (atMs) => {
-        onStarted?.(new Date(clock.wallTime().getTime() - (clock.monotonicMs() - atMs)));
-      },
-    });
+    this.#clock = options.clock;
+    this.#rtcpRoute = new RtcpRoute(options.rtcp);
   }
 
   async open(): Promise<void> {
@@ -75,14 +111,29 @@ class UdpLegReceiver implements LegReceiver {
       onRtp: (datagram, source) => {
         this.#takeRtp(datagram, source);
       },
-      onRtcp: (datagram) => {
-        this.#media.takeRtcp(datagram);
+      onRtcp: (datagram, source) => {
+        this.#takeRtcp(datagram, source, 'rtcp');
       },
       onSocketError: () => {
         this.#socketErrors++;
       },
     });
-    this.#options.ticker.add(this);
+    const { clock, onStarted, onGoodbye, ports, ticker } = this.#options;
+    this.#media = new LegMedia({
+      ...this.#options,
+      rtcp: {
+        ssrc: randomInt(2 ** 32),
+        cname: randomBytes(12).toString('base64'),
+        random: Math.random,
+        ...(onGoodbye === undefined ? {} : { onGoodbye }),
+      },
+      lastSource: ports.lastSource(this.rtpPort),
+      started: (atMs) => {
+        onStarted?.(new Date(clock.wallTime().getTime() - (clock.monotonicMs() - atMs)));
+      },
+    });
+    this.#state = 'receiving';
+    ticker.add(this);
   }
 
   get rtpPort(): number {
@@ -97,14 +148,33 @@ class UdpLegReceiver implements LegReceiver {
     return { ...this.#media.counters(), socketErrors: this.#socketErrors };
   }
 
-  relatch(): void {
-    this.#media.relatch();
+  relatch(signalled?: SignalledSource): void {
+    this.#media.relatch(signalled);
+  }
+
+  secure(security: SrtpTerms | undefined, rtcp: SignalledRtcp | undefined): void {
+    this.#media.secure(security);
+    this.#rtcpRoute.redirect(rtcp);
+  }
+
+  correctionMs(legMs: number): number {
+    return this.#media.correctionMs(legMs);
+  }
+
+  renegotiate(payloads: NegotiatedPayloads): void {
+    this.#media.renegotiate(payloads);
+  }
+
+  expect(expected: 'media' | 'nothing'): void {
+    this.#media.expect(expected, this.#clock.monotonicMs());
   }
 
   /** For the ticker. */
   tick(nowMs: number): void {
     try {
       this.#media.tick(nowMs);
+      const report = this.#rtcpRoute.target === undefined ? undefined : this.#media.dueReport(nowMs);
+      if (report !== undefined) void this.#sendReport(report);
     } catch (error) {
       this.#fail(error);
     }
@@ -122,7 +192,9 @@ class UdpLegReceiver implements LegReceiver {
 
   close(): Promise<void> {
     this.#end();
-    this.#closed ??= this.#pair!.close();
+    const { lastSource } = this.#media;
+    if (lastSource !== undefined) this.#options.ports.remember(this.rtpPort, lastSource);
+    this.#closed ??= this.#sayGoodbye().then(() => this.#pair!.close());
     return this.#closed;
   }
 
@@ -131,12 +203,37 @@ class UdpLegReceiver implements LegReceiver {
   }
 
   #takeRtp(datagram: Buffer, source: RemoteInfo): void {
-    if (this.#state === 'ended') return;
+    if (this.#state !== 'receiving') return;
+    if (isRtcp(datagram)) {
+      this.#takeRtcp(datagram, source, 'rtp');
+      return;
+    }
     try {
-      this.#media.takeRtp(datagram, source.address, source.port, this.#options.clock.monotonicMs());
+      this.#media.takeRtp(datagram, source.address, source.port, this.#clock.monotonicMs());
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #takeRtcp(datagram: Buffer, { address, port }: RemoteInfo, socket: 'rtp' | 'rtcp'): void {
+    if (this.#state !== 'receiving') return;
+    try {
+      const isOfSource = this.#media.takeRtcp(datagram, address, this.#clock.monotonicMs());
+      if (isOfSource) this.#rtcpRoute.heard(address, port, socket);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #sendReport(report: Buffer | undefined): Promise<void> {
+    const { target } = this.#rtcpRoute;
+    if (report !== undefined && target !== undefined) await this.#pair!.send(report, target);
+  }
+
+  /** The last report. A send that the system does not answer must not keep the ports. */
+  async #sayGoodbye(): Promise<void> {
+    const goodbye = this.#media.goodbye(this.#clock.monotonicMs());
+    await within(GOODBYE_WITHIN_MS, this.#sendReport(goodbye));
   }
 
   #end(): void {

@@ -1,8 +1,10 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
 
 import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { PortPool } from './port-pool.ts';
+import type { RtcpTarget } from './rtcp-route.ts';
 
 /** Room for more than a second of packets in the kernel, should the event loop be late. The system may cap it. */
 const RECEIVE_BUFFER_BYTES = 1 << 20;
@@ -11,7 +13,7 @@ const OCCUPIED_PAIRS_MAX = 64;
 
 export interface SocketPairHandlers {
   readonly onRtp: (datagram: Buffer, source: RemoteInfo) => void;
-  readonly onRtcp: (datagram: Buffer) => void;
+  readonly onRtcp: (datagram: Buffer, source: RemoteInfo) => void;
   /** A socket reported an error after it was bound; it goes on receiving. */
   readonly onSocketError: (error: Error) => void;
 }
@@ -19,6 +21,8 @@ export interface SocketPairHandlers {
 /** Two bound sockets; what comes goes to the handlers from the first datagram on. */
 export interface SocketPair {
   readonly rtpPort: number;
+  /** Resolves once the system has taken the datagram or has refused it, which is an `onSocketError`. */
+  send(datagram: Buffer, target: RtcpTarget): Promise<void>;
   /** Closes both and lets the ports rest. May be called twice. */
   close(): Promise<void>;
 }
@@ -35,7 +39,11 @@ export async function bindPair(ports: PortPool, handlers: SocketPairHandlers): P
     try {
       sockets.push(await bind(ports, rtpPort, handlers.onRtp, handlers.onSocketError));
       sockets.push(await bind(ports, rtpPort + 1, handlers.onRtcp, handlers.onSocketError));
-      return { rtpPort, close: () => closeAll(sockets, ports, rtpPort) };
+      return {
+        rtpPort,
+        send: (datagram, target) => send(sockets, datagram, target, handlers.onSocketError),
+        close: () => closeAll(sockets, ports, rtpPort),
+      };
     } catch (error) {
       await closeAll(sockets, ports, rtpPort);
       if (systemCode(error) !== 'EADDRINUSE') throw error;
@@ -72,6 +80,23 @@ async function bind(
     // Some systems refuse what is above their maximum instead of capping it: the default stays.
   }
   return socket;
+}
+
+function send(
+  [rtp, rtcp]: readonly Socket[],
+  datagram: Buffer,
+  target: RtcpTarget,
+  onError: (error: Error) => void,
+): Promise<void> {
+  const socket = target.socket === 'rtp' ? rtp : rtcp;
+  if (socket === undefined) return Promise.resolve();
+  const isMapped = isIPv6(socket.address().address) && !isIPv6(target.address);
+  return new Promise((resolve) => {
+    socket.send(datagram, target.port, isMapped ? `::ffff:${target.address}` : target.address, (error) => {
+      if (error !== null) onError(error);
+      resolve();
+    });
+  });
 }
 
 async function closeAll(sockets: Socket[], ports: PortPool, rtpPort: number): Promise<void> {

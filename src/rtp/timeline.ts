@@ -14,6 +14,11 @@ const PAUSE_AFTER_MS = 400;
 const PAUSE_AFTER_PACKETS = 3;
 /** A leap of the timestamp beyond this is no gap but a new beginning. */
 const GAP_MAX_MS = 10_000;
+/**
+ * What a timestamp may leap beyond the time that passed: so much at once, and as much again in that time. A sender whose
+ * every packet claims seconds would otherwise have us make, and recognise, hours of silence in a minute.
+ */
+const LEAP_CREDIT_MAX_MS = 10_000;
 /** At most this much is filled in one tick; after a stall of the process the rest follows with the next ticks. */
 const TICK_FILL_MAX_MS = 1_000;
 /** A new anchor within this distance of what was played goes on without a gap: it is the network's jitter. */
@@ -24,6 +29,8 @@ export type FillCause = 'loss' | 'silence';
 
 export interface TimelineOptions {
   readonly fill: (cause: FillCause, samples: number) => void;
+  /** A stretch that was lost; see `MediaSink.lost`. */
+  readonly lost?: (beginSample: number, samples: number) => void;
   /** The leg's clock starts: monotonic time of its sample 0, one packet duration before the first arrival. */
   readonly started: (atMs: number) => void;
 }
@@ -46,7 +53,8 @@ export interface TimelineCounters {
  *     timestamp gap, sequence contiguous  silence suppression: silence
  *     no packet for 400 ms                silence in real time, 400 ms behind the wall clock
  *     timestamp not after the last one,   a new anchor: the packet goes where the wall clock says, counted from
- *       or more than 10 s ahead             the end and arrival of the packet before, and never back
+ *       more than 10 s ahead, or ahead      the end and arrival of the packet before, and never back
+ *       again and again                     (LEAP_CREDIT_MAX_MS)
  *     stretch that was already emitted    the overlapping samples are dropped
  *
  * The wall clock is only ever compared across one pause, so a sender whose clock is off never causes a fill while
@@ -54,6 +62,7 @@ export interface TimelineCounters {
  */
 export class Timeline {
   readonly #fill: TimelineOptions['fill'];
+  readonly #lost: TimelineOptions['lost'];
   readonly #started: TimelineOptions['started'];
 
   /** `empty` until the first packet; `adrift` when the next packet's timestamp relates to none before it. */
@@ -67,6 +76,8 @@ export class Timeline {
   #arrivalMs = 0;
   /** Duration of the last packet that held audio: what a lost one is taken to have held. */
   #packetSamples = 0;
+  /** What is left of LEAP_CREDIT_MAX_MS. */
+  #creditSamples = LEAP_CREDIT_MAX_MS * SAMPLES_PER_MS;
   /** Filled by ticks since then. */
   #pauseSamples = 0;
 
@@ -79,6 +90,7 @@ export class Timeline {
 
   constructor(options: TimelineOptions) {
     this.#fill = options.fill;
+    this.#lost = options.lost;
     this.#started = options.started;
   }
 
@@ -89,6 +101,29 @@ export class Timeline {
   /** Samples emitted so far, which is the index of the next one. */
   get positionSamples(): number {
     return this.#position;
+  }
+
+  /** Where the last packet's audio ended. */
+  get heardSamples(): number {
+    return this.#endSample;
+  }
+
+  /**
+   * The index of a timestamp that came with the last packets; what the wall clock says if that cannot be, as some
+   * gateways count the timestamps of events apart. Undefined before the first packet that has a place.
+   */
+  sampleAt(timestamp: number, arrivalMs: number): number | undefined {
+    if (this.#anchor === 'empty') return undefined;
+    const sample = this.#sampleOf(timestamp);
+    const isFar = Math.abs(sample - this.#position) > GAP_MAX_MS * SAMPLES_PER_MS;
+    return this.#anchor === 'adrift' || isFar || sample < 0 ? this.#wallSample(0, arrivalMs) : sample;
+  }
+
+  /** The index of a timestamp, where it is tied to the leg's clock and not far from the present. */
+  placeOf(timestamp: number): number | undefined {
+    if (this.#anchor !== 'held') return undefined;
+    const sample = this.#sampleOf(timestamp);
+    return Math.abs(sample - this.#position) > GAP_MAX_MS * SAMPLES_PER_MS ? undefined : sample;
   }
 
   /** Whether `tick` filled since the last packet. */
@@ -149,13 +184,24 @@ export class Timeline {
     }
     if (this.#anchor === 'held') {
       const beginSample = this.#sampleOf(timestamp);
-      const isAhead = beginSample - this.#position > GAP_MAX_MS * SAMPLES_PER_MS;
+      const isAhead = !this.#mayLeap(beginSample - this.#position, arrivalMs);
       const isBehind = beginSample < this.#position && beginSample <= this.#beginSample;
       if (!isAhead && !isBehind) return beginSample;
     }
     this.#anchor = 'held';
     this.#counters.timestampResets++;
     return this.#wallSample(samples, arrivalMs);
+  }
+
+  #mayLeap(gapSamples: number, arrivalMs: number): boolean {
+    if (gapSamples > GAP_MAX_MS * SAMPLES_PER_MS) return false;
+    const passedSamples = Math.max(0, arrivalMs - this.#arrivalMs) * SAMPLES_PER_MS;
+    const maxSamples = LEAP_CREDIT_MAX_MS * SAMPLES_PER_MS;
+    this.#creditSamples = Math.min(maxSamples, this.#creditSamples + passedSamples);
+    const leapSamples = Math.max(0, gapSamples - passedSamples);
+    if (leapSamples > this.#creditSamples) return false;
+    this.#creditSamples -= leapSamples;
+    return true;
   }
 
   /** Where a packet belongs by the wall clock. */
@@ -175,14 +221,20 @@ export class Timeline {
   }
 
   #fillGap(gapSamples: number, lostSamples: number): void {
+    if (lostSamples > 0) this.#tellLost(gapSamples, lostSamples);
     const lossSamples = Math.min(gapSamples, lostSamples);
     if (lossSamples > 0) this.#emitFill('loss', lossSamples);
     if (gapSamples > lossSamples) this.#emitFill('silence', gapSamples - lossSamples);
+  }
 
+  #tellLost(gapSamples: number, lostSamples: number): void {
+    const lossSamples = Math.min(gapSamples, lostSamples);
     // What ticks filled while packets were lost, not knowing it, is laid to loss now.
     const belatedSamples = Math.min(this.#pauseSamples, lostSamples - lossSamples);
     this.#counters.lossSamples += belatedSamples;
     this.#counters.silenceSamples -= belatedSamples;
+    const toldSamples = belatedSamples + lossSamples;
+    if (toldSamples > 0) this.#lost?.(this.#position - belatedSamples, toldSamples);
   }
 
   #emitFill(cause: FillCause, samples: number): void {

@@ -3,102 +3,154 @@ import type Srf from 'drachtio-srf';
 import { CallscribeError, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { within } from '../within.ts';
-import { ACCEPTED_TYPES, readContent, type RequestContent, type RequestText } from './invite.ts';
-import type { SdpOffer } from './sdp.ts';
+import { ALLOW, SUPPORTED } from './capabilities.ts';
+import type { DialogEnd, DialogUser, EstablishedDialog, FollowOptions } from './dialog-user.ts';
+import { type InDialogAnswer, InDialogRequests } from './in-dialog.ts';
+import { ACCEPTED_TYPES, readContent, type RequestText } from './invite.ts';
+import { QuietWatch } from './quiet-watch.ts';
 
-/** Who ended the dialog: the peer, or the edge because the ACK never came. */
-export type DialogEnd = 'bye' | 'ack_timeout';
-
-/** What the listener drives: one call, as the dialog sees it. */
-export interface DialogUser {
-  /** Our session description, to be sent in the 200. */
-  readonly localSdp: string;
-  /** The 200 was sent; `hangUp` ends the dialog from our side. */
-  answered(hangUp: () => Promise<void>): void;
-  /** The INVITE was cancelled, or the answer could not be sent. */
-  abandoned(): void;
-  /** @returns the new answer. @throws {CallscribeError} SIP_NO_COMMON_CODEC */
-  reoffered(offer: SdpOffer, content: RequestContent): Promise<string>;
-  /** A request without an offer, which may carry metadata. */
-  informed(method: string, content: RequestContent): void;
-  ended(reason: DialogEnd): void;
-}
-
-/** Methods that we answer with more than 405. */
-export const ALLOW = 'INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE';
 /** For the ACK that may be missing, and again for the answer to the BYE. */
 const HANG_UP_TIMEOUT_MS = 1_000;
 
 /**
- * Answers what the peer asks within a dialog, each request exactly once, and tells its user. All listeners are
- * attached in this turn: drachtio-srf answers by itself what finds none.
+ * Answers what the peer asks within a dialog and tells its user. All listeners are attached in this turn:
+ * drachtio-srf answers by itself what finds none.
  */
-export function followDialog(dialog: Srf.Dialog, user: DialogUser, contact: string, logger: Logger): void {
-  const withSdp = (sdp: string): object => ({
-    body: sdp,
-    headers: { Contact: contact, 'Content-Type': 'application/sdp', Allow: ALLOW },
+export function followDialog(
+  dialog: Srf.Dialog,
+  user: DialogUser,
+  options: FollowOptions,
+): EstablishedDialog {
+  const { answerTimeoutMs, onFailed, logger } = options;
+  const requests = new InDialogRequests(user, options);
+  let signs = 0;
+  let over = false;
+  const answer = (
+    request: Srf.SrfRequest,
+    response: Srf.SrfResponse,
+    handle: (text: RequestText) => InDialogAnswer | Promise<InDialogAnswer>,
+  ): void => {
+    signs += 1;
+    void answerOnce(response, { timeoutMs: answerTimeoutMs, onFailed, logger }, () =>
+      handle(toText(request)),
+    );
+  };
+  const plain = (status: number, headers: Record<string, string> = {}): InDialogAnswer => ({
+    status,
+    headers,
   });
+
   dialog.on('modify', (request, response) => {
-    void answerOnce(response, logger, async () => {
-      const content = readContent(toText(request));
-      // A re-INVITE without an offer asks for ours (RFC 3261 §14.2); ours has not changed.
-      if (content.offer === undefined) {
-        user.informed('INVITE', content);
-        response.send(200, withSdp(user.localSdp));
-      } else {
-        response.send(200, withSdp(await user.reoffered(content.offer, content)));
-      }
-    });
+    answer(request, response, (text) => requests.reinvite(text));
   });
   dialog.on('update', (request, response) => {
-    void answerOnce(response, logger, async () => {
-      const content = readContent(toText(request));
-      if (content.offer === undefined) {
-        user.informed('UPDATE', content);
-        response.send(200, { headers: { Contact: contact } });
-      } else {
-        response.send(200, withSdp(await user.reoffered(content.offer, content)));
-      }
-    });
+    answer(request, response, (text) => requests.update(text));
   });
   dialog.on('info', (request, response) => {
-    void answerOnce(response, logger, () => {
-      user.informed('INFO', readContent(toText(request)));
-      response.send(200);
+    answer(request, response, (text) => {
+      user.informed('INFO', readContent(text));
+      return plain(200);
     });
   });
-  dialog.on('options', (_request, response) => {
-    response.send(200, { headers: { Allow: ALLOW, Accept: ACCEPTED_TYPES } });
+  dialog.on('options', (request, response) => {
+    answer(request, response, () =>
+      plain(200, { Allow: ALLOW, Accept: ACCEPTED_TYPES, Supported: SUPPORTED }),
+    );
   });
-  for (const method of ['refer', 'message'] as const) {
-    dialog.on(method as 'refer', (_request, response) => {
-      response.send(405, { headers: { Allow: ALLOW } });
+  for (const method of ['refer', 'message', 'publish', 'subscribe'] as const) {
+    dialog.on(method as 'refer', (request, response) => {
+      answer(request, response, () => plain(405, { Allow: ALLOW }));
     });
   }
-  dialog.on('notify', (_request, response) => {
-    response.send(481);
+  dialog.on('notify', (request, response) => {
+    answer(request, response, () => plain(481));
+  });
+
+  const acknowledged = new Promise<void>((resolve) => {
+    dialog.on('ack', (ack) => {
+      signs += 1;
+      resolve();
+      void requests.acknowledged(toText(ack)).then((outcome) => {
+        if (outcome === 'unusable' && !over) giveUp('no_media', NO_MEDIA_TEXT);
+      });
+    });
+  });
+  const established: EstablishedDialog = {
+    tags: { sipCallId: dialog.sip.callId, localTag: dialog.sip.localTag, remoteTag: dialog.sip.remoteTag },
+    hangUp: (reason) => {
+      over = true;
+      watch.stop();
+      return hangUp(dialog, acknowledged, reason);
+    },
+  };
+  /** Ends the dialog for a reason of ours. */
+  const giveUp = (reason: DialogEnd, text: string): void => {
+    established.hangUp(text).catch((error: unknown) => {
+      logger.info({ err: toError(error), reason }, 'BYE was not answered');
+    });
+    user.ended(reason);
+  };
+  const { timer, quietLimitMs } = options;
+  const watch = new QuietWatch({
+    limitMs: () =>
+      timer.kind === 'agreed' ? Math.min(quietLimitMs, SESSIONS_QUIET * 1_000 * timer.seconds) : quietLimitMs,
+    signsOfLife: () => signs + user.packetsReceived,
+    probe: async () => {
+      const found = await probe(dialog);
+      options.onProbe(found);
+      return found;
+    },
+    onGone: () => {
+      if (!over) giveUp('dialog_lost', 'No such dialog');
+    },
   });
   dialog.on('destroy', (bye: Srf.SrfRequest) => {
+    over = true;
+    watch.stop();
     user.ended(endReasonOf(bye));
   });
+  return established;
 }
 
-/** Runs a handler that answers; where it throws instead, the answer is 400, 488 or 500. */
-async function answerOnce(
+/** So many session intervals without a sign of life are suspicious also where the edge has not ended the call. */
+const SESSIONS_QUIET = 2;
+const NO_MEDIA_TEXT = 'No usable answer to the offer';
+
+export interface AnswerOnceOptions {
+  readonly timeoutMs: number;
+  readonly onFailed: FollowOptions['onFailed'];
+  readonly logger: Logger;
+}
+
+/** The one final response to an in-dialog request: what the handler gives, or 400, 488 or 500 in its place. */
+export async function answerOnce(
   response: Srf.SrfResponse,
-  logger: Logger,
-  handle: () => void | Promise<void>,
+  { timeoutMs, onFailed, logger }: AnswerOnceOptions,
+  handle: () => InDialogAnswer | Promise<InDialogAnswer>,
 ): Promise<void> {
+  const handled = Promise.resolve().then(handle);
+  let answer: InDialogAnswer;
   try {
-    await handle();
+    if ((await within(timeoutMs, handled)) === 'too-late') {
+      onFailed('hung');
+      logger.error({ timeoutMs }, 'in-dialog request took too long');
+      answer = TRY_AGAIN;
+    } else answer = await handled;
   } catch (error) {
     const code = error instanceof CallscribeError ? error.code : undefined;
-    if (code === undefined) logger.error({ err: toError(error) }, 'in-dialog request failed');
-    if (response.finalResponseSent) return;
-    if (code === 'SIP_NO_COMMON_CODEC') response.send(488, { headers: { Accept: ACCEPTED_TYPES } });
-    else response.send(code === 'SIP_MALFORMED' ? 400 : 500);
+    if (code === undefined) {
+      onFailed('threw');
+      logger.error({ err: toError(error) }, 'in-dialog request failed');
+    }
+    if (code === 'SIP_NO_COMMON_CODEC') answer = { status: 488, headers: { Accept: ACCEPTED_TYPES } };
+    else if (code === 'SIP_MALFORMED') answer = { status: 400, headers: {} };
+    else answer = TRY_AGAIN;
   }
+  const { status, headers, body } = answer;
+  response.send(status, body === undefined ? { headers } : { headers, body });
 }
+
+const TRY_AGAIN: InDialogAnswer = { status: 500, headers: { 'Retry-After': '5' } };
 
 /** A request as the pure readers want it. */
 export function toText(message: Srf.SipMessage | Srf.SrfRequest): RequestText {
@@ -106,11 +158,12 @@ export function toText(message: Srf.SipMessage | Srf.SrfRequest): RequestText {
   return { raw, header: (name) => message.get(name) };
 }
 
-/** Resolves when the BYE was answered. @throws {Error} when it was not, within a bounded time */
-export async function hangUp(dialog: Srf.Dialog, acknowledged: Promise<unknown>): Promise<void> {
+/** RFC 3261 §15: no BYE before the ACK. @throws {Error} when the BYE was not answered within a bounded time */
+async function hangUp(dialog: Srf.Dialog, acknowledged: Promise<unknown>, reason: string): Promise<void> {
   await within(HANG_UP_TIMEOUT_MS, acknowledged);
   const answered = new Promise<void>((resolve, reject) => {
-    dialog.destroy({ headers: {} }, (error: unknown) => {
+    const headers = { Reason: `SIP;cause=200;text="${reason}"` };
+    dialog.destroy({ headers }, (error: unknown) => {
       if (error === null || error === undefined) resolve();
       else reject(toError(error));
     });
@@ -119,8 +172,20 @@ export async function hangUp(dialog: Srf.Dialog, acknowledged: Promise<unknown>)
   if (outcome === 'too-late') throw new Error(`no answer to the BYE within ${HANG_UP_TIMEOUT_MS} ms`);
 }
 
-/** The edge ends a dialog itself when the ACK never came, and says so in a Reason header (RFC 3326). */
+/** RFC 5057 §5: whatever is answered, the dialog stands, save 481; and 408, which also the edge gives. */
+async function probe(dialog: Srf.Dialog): Promise<'alive' | 'gone'> {
+  try {
+    const response = await dialog.request({ method: 'OPTIONS', headers: {} } as unknown as Srf.SrfRequest);
+    return response.status === 481 || response.status === 408 ? 'gone' : 'alive';
+  } catch (error) {
+    // The edge does not know the dialog either; any other fault is ours and proves nothing.
+    return (error as { code?: unknown }).code === 'ENODIALOG' ? 'gone' : 'alive';
+  }
+}
+
+/** The edge ends a dialog itself, too, and says why in a Reason header. */
 function endReasonOf(bye: Srf.SrfRequest): DialogEnd {
-  const unacknowledged = /ACK timeout/i.test(bye.has('reason') ? bye.get('reason') : '');
-  return unacknowledged ? 'ack_timeout' : 'bye';
+  const reason = bye.has('reason') ? bye.get('reason') : '';
+  if (/ACK timeout/i.test(reason)) return 'ack_timeout';
+  return /session timer expired/i.test(reason) ? 'session_expired' : 'bye';
 }

@@ -1,15 +1,14 @@
 import { CallscribeError } from '../errors.ts';
+import {
+  type CallIdentifier,
+  identifiersOfHeaders,
+  identifiersOfMetadata,
+  readHeaderLines,
+} from './identifiers.ts';
 import { baseType, type BodyPart, splitBody } from './multipart.ts';
 import { readMetadata, type RecordingMetadata } from './rs-metadata.ts';
 import { readOffer, type SdpOffer } from './sdp.ts';
-
-export type CallDirection = 'inbound' | 'outbound' | 'unknown';
-
-/** An id by which a CRM may know the call: `sip-call-id`, `ucid`, `siprec-session-id`, … */
-export interface CallIdentifier {
-  readonly kind: string;
-  readonly value: string;
-}
+import { readSignalledParties, type SignalledParty } from './signalled-parties.ts';
 
 /** The parts of a request that the intake reads, whatever library delivered it. */
 export interface RequestText {
@@ -24,6 +23,12 @@ export interface RequestContent {
   readonly metadata: RecordingMetadata | undefined;
   /** Why metadata that was there could not be read; the call goes on without it. */
   readonly metadataFault: CallscribeError | undefined;
+  /** The beginning of metadata that could not be read, for whoever has to find out why. */
+  readonly metadataText: string | undefined;
+  /** Every id by which the call may be known, of headers and metadata. */
+  readonly identifiers: readonly CallIdentifier[];
+  /** Who speaks on which line by the words of the headers. */
+  readonly signalled: readonly SignalledParty[];
 }
 
 const METADATA_TYPES: ReadonlySet<string> = new Set([
@@ -49,8 +54,17 @@ export function readContent(request: RequestText): RequestContent {
     throw new CallscribeError('SIP_MALFORMED', 'multipart body: found no part behind the announced boundary');
   }
   const sdp = parts.find((part) => part.contentType === 'application/sdp');
-  const { metadata, metadataFault } = readMetadataPart(parts);
-  return { offer: sdp === undefined ? undefined : readOffer(sdp.content), metadata, metadataFault };
+  const read = readMetadataPart(parts);
+  const headers = readHeaderLines(request.raw);
+  return {
+    offer: sdp === undefined ? undefined : readOffer(sdp.content),
+    ...read,
+    identifiers: [
+      ...identifiersOfHeaders(headers),
+      ...(read.metadata === undefined ? [] : identifiersOfMetadata(read.metadata)),
+    ],
+    signalled: readSignalledParties(headers),
+  };
 }
 
 function bodyOf(raw: string): string {
@@ -58,15 +72,29 @@ function bodyOf(raw: string): string {
   return match === null ? '' : raw.slice(match.index + match[0].length);
 }
 
-function readMetadataPart(parts: readonly BodyPart[]): Pick<RequestContent, 'metadata' | 'metadataFault'> {
-  const part = parts.find(({ contentType }) => METADATA_TYPES.has(contentType));
-  if (part === undefined) return { metadata: undefined, metadataFault: undefined };
+const FAULTY_TEXT_CHARACTERS_MAX = 16_384;
+
+function readMetadataPart(
+  parts: readonly BodyPart[],
+): Pick<RequestContent, 'metadata' | 'metadataFault' | 'metadataText'> {
+  const nothing = { metadata: undefined, metadataFault: undefined, metadataText: undefined };
+  const part = parts.find(isMetadata);
+  if (part === undefined) return nothing;
   try {
-    return { metadata: readMetadata(part.content), metadataFault: undefined };
+    return { ...nothing, metadata: readMetadata(part.content) };
   } catch (error) {
-    if (error instanceof CallscribeError) return { metadata: undefined, metadataFault: error };
-    throw error;
+    if (!(error instanceof CallscribeError)) throw error;
+    const metadataText = part.content.slice(0, FAULTY_TEXT_CHARACTERS_MAX);
+    return { ...nothing, metadataFault: error, metadataText };
   }
+}
+
+/** By its media type, else by its disposition where some other XML type stands. */
+function isMetadata({ contentType, contentDisposition }: BodyPart): boolean {
+  return (
+    METADATA_TYPES.has(contentType) ||
+    (/\bxml$/.test(contentType) && /^\s*recording-session\b/i.test(contentDisposition ?? ''))
+  );
 }
 
 /** Whether the sender says of itself that it is a recording client (RFC 7866 §6.1.1), in any dialect of the field. */
@@ -77,40 +105,4 @@ export function isRecordingSession(request: RequestText, content: RequestContent
     /\+sip\.src|;\s*src\b/i.test(request.header('contact') ?? '') ||
     /\bsiprec\b/i.test(request.header('require') ?? '')
   );
-}
-
-/** Headers that carry an id by which a CRM may know the call. */
-const IDENTIFIER_HEADERS: Readonly<Record<string, string>> = {
-  'call-id': 'sip-call-id',
-  'session-id': 'sip-session-id',
-  'user-to-user': 'user-to-user',
-  'cisco-guid': 'cisco-guid',
-  'x-audc-call-id': 'audiocodes-call-id',
-  'x-genesys-calluuid': 'genesys-uuid',
-  'x-broadworks-correlation-info': 'broadworks-correlation',
-  'x-call-id': 'x-call-id',
-  'x-callid': 'x-call-id',
-};
-
-const IDENTIFIER_CHARACTERS_MAX = 512;
-
-export function readIdentifiers(
-  request: RequestText,
-  metadata: RecordingMetadata | undefined,
-): readonly CallIdentifier[] {
-  const fromHeaders = Object.entries(IDENTIFIER_HEADERS).flatMap(([header, kind]) => {
-    const value = request.header(header)?.trim() ?? '';
-    return value === '' ? [] : [{ kind, value }];
-  });
-  const unique = new Map(
-    [...fromHeaders, ...(metadata?.identifiers ?? [])]
-      .filter(({ value }) => value.length <= IDENTIFIER_CHARACTERS_MAX)
-      .map((identifier) => [`${identifier.kind}\n${identifier.value}`, identifier]),
-  );
-  return [...unique.values()];
-}
-
-/** A recording session tells nothing of the call's direction; a plain call came to us. */
-export function directionOf(recording: boolean): CallDirection {
-  return recording ? 'unknown' : 'inbound';
 }

@@ -46,12 +46,16 @@ function boundaryOf(contentType: string): string | undefined {
 
 /** The texts between boundary lines: after the first one, up to the closing one or the end of the body. */
 function* sectionsBetween(body: string, delimiter: string): Generator<string> {
+  const closing = `${delimiter}--`;
   let current: string[] | undefined;
   for (const line of body.split(/\r?\n/)) {
     const trimmed = line.trimEnd();
-    if (trimmed === delimiter || trimmed === `${delimiter}--`) {
+    // Some clients put no line end between an XML document and the boundary.
+    const found = [delimiter, closing].find((wanted) => trimmed === wanted || trimmed.endsWith(`>${wanted}`));
+    if (found !== undefined) {
+      if (trimmed !== found) current?.push(trimmed.slice(0, -found.length));
       if (current !== undefined) yield current.join('\r\n');
-      if (trimmed !== delimiter) return;
+      if (found === closing) return;
       current = [];
     } else {
       current?.push(line);
@@ -60,22 +64,39 @@ function* sectionsBetween(body: string, delimiter: string): Generator<string> {
   if (current !== undefined) yield current.join('\r\n');
 }
 
-/** Header lines, a blank line, content; some clients leave the blank line out. */
+/** Header lines, a blank line, content; some clients leave the blank line out, or put one before the headers. */
 function readSection(section: string): BodyPart | undefined {
   const lines = section.split('\r\n');
   const headers = new Map<string, string>();
-  let index = 0;
-  for (; index < lines.length; index++) {
-    const match = /^([A-Za-z][A-Za-z-]*)\s*:\s*(.*)$/.exec(lines[index] ?? '');
-    if (match === null) break;
-    headers.set((match[1] ?? '').toLowerCase(), match[2] ?? '');
+  let index = lines.findIndex((line) => line.trim() !== '');
+  if (index === -1) return undefined;
+  for (let last = ''; index < lines.length; index++) {
+    const line = lines[index] ?? '';
+    const match = /^([A-Za-z][A-Za-z-]*)\s*:\s*(.*)$/.exec(line);
+    if (match !== null) {
+      last = (match[1] ?? '').toLowerCase();
+      headers.set(last, match[2] ?? '');
+    } else if (last !== '' && /^[ \t]+\S/.test(line)) {
+      headers.set(last, `${headers.get(last) ?? ''} ${line.trim()}`);
+    } else {
+      break;
+    }
   }
   if (lines[index]?.trim() === '') index++;
-  const contentType = headers.get('content-type');
+  const content = lines.slice(index).join('\r\n');
+  const contentType = headers.get('content-type') ?? headers.get('c') ?? guessType(content);
   if (contentType === undefined) return undefined;
   return {
     contentType: baseType(contentType),
     contentDisposition: headers.get('content-disposition'),
-    content: lines.slice(index).join('\r\n'),
+    content,
   };
+}
+
+/** For a part without a type: what the two documents that we read look like. */
+function guessType(content: string): string | undefined {
+  if (/^\s*v=0\s/.test(content)) return 'application/sdp';
+  return /^\s*(?:<\?xml[^>]*>\s*)?<(?:[\w.-]+:)?recording/i.test(content)
+    ? 'application/rs-metadata+xml'
+    : undefined;
 }

@@ -1,93 +1,170 @@
-import type { Participant, RecordingMetadata } from './rs-metadata.ts';
-
-/** `mixed` and `unknown` are honest answers, not faults. */
-export type LegRole = 'agent' | 'customer' | 'mixed' | 'unknown';
-
-/** How parties were matched to lines, strongest evidence first; `none` where nothing told. */
-export type PartyMapping = 'metadata' | 'receiver' | 'positional' | 'none';
-
-/** Who speaks on one line. */
-export interface Party {
-  readonly role: LegRole;
-  readonly name: string | undefined;
-  readonly uri: string | undefined;
-}
-
-export interface PartiesOfLines {
-  /** Same order as the labels. */
-  readonly parties: readonly Party[];
-  /** The weakest evidence that any line needed. */
-  readonly mapping: PartyMapping;
-}
-
-const STRENGTH: readonly PartyMapping[] = ['metadata', 'receiver', 'positional', 'none'];
+import type { Extensions } from './metadata-extensions.ts';
+import type { MetadataView } from './metadata-history.ts';
+import type { Participant } from './rs-metadata.ts';
+import type { SignalledParty } from './signalled-parties.ts';
 
 /**
- * Matches participants to lines. Evidence in this order, first that works: the participant who sends the
- * line's stream; the only participant who receives the other line's stream; the same position in both lists,
- * where there are as many participants as lines. Two senders of one stream make a mixed line.
+ * How a participant was matched to a line, strongest evidence first: who sends the line's stream by the
+ * metadata; what the INVITE's headers say; who alone receives the other line's stream; the order of both lists;
+ * `none` where nothing told.
+ */
+export type PartyMapping = 'metadata' | 'signalled' | 'receiver' | 'positional' | 'none';
+
+/** An audio line that parties are looked for. */
+export interface PartyLine {
+  /** The m-line's position in the offer, from 0. */
+  readonly index: number;
+  readonly label: string | undefined;
+  /** i= of the line, where some peers without metadata put the id of its party. */
+  readonly information?: string | undefined;
+}
+
+/** Who speaks on one line, as far as it was told; the role is another question (`role-rules.ts`). */
+export interface LineParty {
+  readonly mapping: PartyMapping;
+  /** More than one on a mixed line, none where nobody is known. */
+  readonly participantIds: readonly string[];
+  /** Several people on one line: no name is the right one. */
+  readonly mixed: boolean;
+  readonly name: string | undefined;
+  readonly uri: string | undefined;
+  readonly extensions: Extensions;
+  readonly end: SignalledParty['end'];
+}
+
+const STRENGTH: readonly PartyMapping[] = ['metadata', 'signalled', 'receiver', 'positional', 'none'];
+
+export const UNKNOWN_PARTY: LineParty = {
+  mapping: 'none',
+  participantIds: [],
+  mixed: false,
+  name: undefined,
+  uri: undefined,
+  extensions: {},
+  end: undefined,
+};
+
+/** The weaker of them: what a call says of all its lines. `none` for no line. */
+export function weakestMapping(mappings: readonly PartyMapping[]): PartyMapping {
+  return STRENGTH[Math.max(...mappings.map((mapping) => STRENGTH.indexOf(mapping)))] ?? 'none';
+}
+
+export function isWeaker(mapping: PartyMapping, than: PartyMapping): boolean {
+  return STRENGTH.indexOf(mapping) > STRENGTH.indexOf(than);
+}
+
+/**
+ * Matches participants to audio lines, by the first evidence that works (see {@link PartyMapping}). Two senders
+ * of one stream, a stream of mode `mixed`, and a single line for several people make a mixed line.
+ *
+ * @param lines the audio lines that have a leg, in the order of the offer
+ * @returns in the order of `lines`
  */
 export function matchParties(
-  metadata: RecordingMetadata | undefined,
-  labels: readonly (string | undefined)[],
-): PartiesOfLines {
-  if (metadata === undefined) return { parties: labels.map(() => UNKNOWN_PARTY), mapping: 'none' };
-  const found = labels.map((label, index) => matchLine(metadata, labels, label, index));
-  return {
-    parties: found.map(({ party }) => party),
-    mapping: STRENGTH[Math.max(0, ...found.map(({ mapping }) => STRENGTH.indexOf(mapping)))] ?? 'none',
-  };
+  view: MetadataView,
+  signalled: readonly SignalledParty[],
+  lines: readonly PartyLine[],
+): readonly LineParty[] {
+  return lines.map(
+    (line, position) =>
+      bySender(view, streamOf(view, line), 'metadata') ??
+      bySignalling(view, signalled, line, lines.length) ??
+      byInformation(view, line) ??
+      byReceiver(view, lines, position) ??
+      byMonoLine(view, lines) ??
+      byPosition(view, lines, position) ??
+      UNKNOWN_PARTY,
+  );
 }
 
-const UNKNOWN_PARTY: Party = { role: 'unknown', name: undefined, uri: undefined };
-
-function matchLine(
-  metadata: RecordingMetadata,
-  labels: readonly (string | undefined)[],
-  label: string | undefined,
-  index: number,
-): { party: Party; mapping: PartyMapping } {
-  const streamId = streamOf(metadata, label);
-  const senders = streamId === undefined ? [] : participantsWhere(metadata, 'sends', streamId);
-  if (senders.length > 1) return { party: { ...UNKNOWN_PARTY, role: 'mixed' }, mapping: 'metadata' };
-  if (senders[0] !== undefined) return { party: toParty(senders[0]), mapping: 'metadata' };
-
-  const otherStreamId = labels.length === 2 ? streamOf(metadata, labels[1 - index]) : undefined;
-  const receivers = otherStreamId === undefined ? [] : participantsWhere(metadata, 'receives', otherStreamId);
-  if (receivers.length === 1 && receivers[0] !== undefined) {
-    return { party: toParty(receivers[0]), mapping: 'receiver' };
-  }
-
-  const positional =
-    metadata.participants.length === labels.length ? metadata.participants[index] : undefined;
-  if (positional !== undefined) return { party: toParty(positional), mapping: 'positional' };
-  return { party: UNKNOWN_PARTY, mapping: 'none' };
+function bySender(
+  view: MetadataView,
+  stream: MetadataView['streams'][number] | undefined,
+  mapping: PartyMapping,
+): LineParty | undefined {
+  if (stream === undefined) return undefined;
+  const senders = participantsWhere(view, 'sends', stream.id);
+  const [sender] = senders;
+  if (sender === undefined) return undefined;
+  if (senders.length > 1 || stream.mode === 'mixed') return mixedParty(senders, mapping);
+  return toParty(sender, mapping);
 }
 
-function streamOf(metadata: RecordingMetadata, label: string | undefined): string | undefined {
-  if (label === undefined) return undefined;
-  return metadata.streams.find((stream) => stream.label === label && stream.id !== '')?.id;
+/** Headers name the lines one by one, or speak of the only line of a call without metadata. */
+function bySignalling(
+  view: MetadataView,
+  signalled: readonly SignalledParty[],
+  line: PartyLine,
+  lineCount: number,
+): LineParty | undefined {
+  const named = signalled.filter(({ lineIndex }) => lineIndex === line.index);
+  const ofTheOnlyLine = lineCount === 1 && view.participants.length === 0 ? signalled : [];
+  const found = named.length > 0 ? named : ofTheOnlyLine.filter(({ lineIndex }) => lineIndex === undefined);
+  const [party] = found;
+  if (party === undefined) return undefined;
+  const participantIds = found.flatMap(({ uri }) => uri ?? []);
+  if (found.length > 1) return { ...UNKNOWN_PARTY, mapping: 'signalled', mixed: true, participantIds };
+  const { name, uri, end } = party;
+  return { ...UNKNOWN_PARTY, mapping: 'signalled', participantIds, name, uri, end };
+}
+
+/** Only where there is no metadata: beside it the line is described, not its party. */
+function byInformation(view: MetadataView, { information }: PartyLine): LineParty | undefined {
+  if (information === undefined || view.participants.length > 0) return undefined;
+  return { ...UNKNOWN_PARTY, mapping: 'signalled', participantIds: [information], uri: information };
+}
+
+function byReceiver(
+  view: MetadataView,
+  lines: readonly PartyLine[],
+  position: number,
+): LineParty | undefined {
+  const other = lines.length === 2 ? lines[1 - position] : undefined;
+  const stream = other === undefined ? undefined : streamOf(view, other);
+  const receivers = stream === undefined ? [] : participantsWhere(view, 'receives', stream.id);
+  return receivers.length === 1 && receivers[0] !== undefined ? toParty(receivers[0], 'receiver') : undefined;
+}
+
+/** One line for the streams of several people: whatever its label is, they all speak on it. */
+function byMonoLine(view: MetadataView, lines: readonly PartyLine[]): LineParty | undefined {
+  if (lines.length !== 1 || view.participants.length < 2) return undefined;
+  return mixedParty(view.participants, 'positional');
+}
+
+/** Labels of the metadata and of the lines may have nothing in common; the order of both still tells. */
+function byPosition(
+  view: MetadataView,
+  lines: readonly PartyLine[],
+  position: number,
+): LineParty | undefined {
+  const stream = view.streams.length === lines.length ? view.streams[position] : undefined;
+  const sender = bySender(view, stream, 'positional');
+  if (sender !== undefined) return sender;
+  const participant = view.participants.length === lines.length ? view.participants[position] : undefined;
+  return participant === undefined ? undefined : toParty(participant, 'positional');
+}
+
+function streamOf(view: MetadataView, { label }: PartyLine): MetadataView['streams'][number] | undefined {
+  return label === undefined ? undefined : view.streams.find((stream) => stream.label === label);
 }
 
 function participantsWhere(
-  metadata: RecordingMetadata,
+  view: MetadataView,
   relation: 'sends' | 'receives',
   streamId: string,
 ): readonly Participant[] {
   const ids = new Set(
-    metadata.associations
+    view.associations
       .filter((association) => association[relation].includes(streamId))
       .map(({ participantId }) => participantId),
   );
-  return metadata.participants.filter(({ id }) => ids.has(id));
+  return view.participants.filter(({ id }) => ids.has(id));
 }
 
-function toParty(participant: Participant): Party {
-  return { role: toRole(participant.role), name: participant.name, uri: participant.aor };
+function toParty({ id, name, aor, extensions }: Participant, mapping: PartyMapping): LineParty {
+  return { ...UNKNOWN_PARTY, mapping, participantIds: [id], name, uri: aor, extensions };
 }
 
-/** Only what the peer says outright; routing rules will say more where they are configured. */
-function toRole(role: string | undefined): LegRole {
-  const lower = role?.toLowerCase();
-  return lower === 'agent' || lower === 'customer' || lower === 'mixed' ? lower : 'unknown';
+function mixedParty(participants: readonly Participant[], mapping: PartyMapping): LineParty {
+  return { ...UNKNOWN_PARTY, mapping, mixed: true, participantIds: participants.map(({ id }) => id) };
 }

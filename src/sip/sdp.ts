@@ -1,7 +1,8 @@
-import { parse, type SessionDescription, write } from 'sdp-transform';
+import { parse, type SessionDescription } from 'sdp-transform';
 
 import { CallscribeError, toError } from '../errors.ts';
 import type { G711Law } from '../rtp/payload-map.ts';
+import { chooseCrypto, type CryptoLine, isSecureProtocol, readCryptoLines } from './sdp-crypto.ts';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
@@ -17,12 +18,20 @@ export interface OfferedLine {
   readonly direction: Direction;
   readonly label: string | undefined;
   readonly rtcpMux: boolean;
+  /** Where the peer wants RTCP, by a=rtcp (RFC 3605); undefined: the port above, at the same address. */
+  readonly rtcp: { readonly port: number; readonly address: string | undefined } | undefined;
+  /** The a=crypto lines that we can use. */
+  readonly crypto: readonly CryptoLine[];
   /** G.711 payload types in the offer's order of preference. */
   readonly g711: readonly { readonly payloadType: number; readonly law: G711Law }[];
   readonly telephoneEvent: { readonly payloadType: number; readonly events: string } | undefined;
   readonly comfortNoise: number | undefined;
   /** Where the peer sends from, by its c= line; undefined where it told none or a placeholder. */
   readonly address: string | undefined;
+  /** Whether its c= line is the placeholder 0.0.0.0 or ::, by which older equipment holds (RFC 3264 §8.4). */
+  readonly nullAddress: boolean;
+  /** i= of the line, by which some peers say who speaks on it. */
+  readonly information: string | undefined;
 }
 
 /** An offer with at least one m-line. */
@@ -30,24 +39,12 @@ export interface SdpOffer {
   readonly lines: readonly OfferedLine[];
 }
 
-/** Our side of one m-line: the port we receive on, or a refusal (port 0). */
-export type LineAnswer =
-  | { readonly kind: 'accept'; readonly rtpPort: number; readonly rtcpPort: number }
-  | { readonly kind: 'refuse' };
-
-/** What our answers say of us; one for the life of a dialog. */
-export interface AnswerSession {
-  /** o= session id, a number of up to 62 bits in decimal. */
-  readonly sessionId: string;
-  /** o= version; grows only when the answer changes (RFC 3264 §8). */
-  readonly version: number;
-  /** The address that media is to be sent to. */
-  readonly address: string;
-}
-
 /** Lines beyond this are answered with port 0; a recording has two, a conference a handful. */
 const AUDIO_LINES_MAX = 32;
 const SDP_CHARACTERS_MAX = 65_536;
+const INFORMATION_CHARACTERS_MAX = 256;
+/** RFC 3550 §5.1: seven bits. */
+const PAYLOAD_TYPE_MAX = 127;
 const STATIC_LAWS: ReadonlyMap<number, G711Law> = new Map([
   [0, 'PCMU'],
   [8, 'PCMA'],
@@ -69,7 +66,7 @@ export function readOffer(sdp: string): SdpOffer {
   }
   let session: SessionDescription;
   try {
-    session = parse(sdp);
+    session = parse(withoutPortCounts(sdp));
   } catch (error) {
     throw new CallscribeError('SIP_MALFORMED', 'session description: cannot be read', {
       cause: toError(error),
@@ -85,7 +82,13 @@ export function readOffer(sdp: string): SdpOffer {
       `session description: m-line ${unreadable + 1} of ${session.media.length} is not "m=<media> <port> <proto> <fmt>"`,
     );
   }
-  return { lines: session.media.map((media) => readLine(session, media)) };
+  const crypto = readCryptoLines(sdp);
+  return { lines: session.media.map((media, index) => readLine(session, media, crypto[index] ?? [])) };
+}
+
+/** `m=audio 4000/1 RTP/AVP 0` (RFC 8866 §5.14): the count of ports is not for us, and the parser does not know it. */
+function withoutPortCounts(sdp: string): string {
+  return sdp.replace(/^(m=\S+ +\d+)\/\d+ /gm, '$1 ');
 }
 
 /** The parser leaves the fields out where an m-line does not match its grammar, whatever its types say. */
@@ -95,21 +98,30 @@ function isReadable(media: Partial<SessionDescription['media'][number]>): boolea
   );
 }
 
-function readLine(session: SessionDescription, media: SessionDescription['media'][number]): OfferedLine {
+function readLine(
+  session: SessionDescription,
+  media: SessionDescription['media'][number],
+  crypto: readonly CryptoLine[],
+): OfferedLine {
   const formats = toText(media.payloads);
   const offered = formats
     .split(/\s+/)
     .filter((format) => /^\d{1,3}$/.test(format))
-    .map(Number);
+    .map(Number)
+    .filter((payloadType) => payloadType <= PAYLOAD_TYPE_MAX);
   const codecOf = new Map(
-    media.rtp.filter(({ rate }) => rate === 8000).map(({ payload, codec }) => [payload, codec.toUpperCase()]),
+    media.rtp
+      .filter(({ rate }) => rate === 8000)
+      .map(({ payload, codec }) => [payload, toText(codec).toUpperCase()]),
   );
   const named = new Map(media.rtp.map(({ payload }) => [payload, true]));
   const nameOf = (payloadType: number): string | undefined =>
     codecOf.get(payloadType) ?? (named.has(payloadType) ? undefined : STATIC_LAWS.get(payloadType));
 
   const eventPayloadType = offered.find((payloadType) => nameOf(payloadType) === 'TELEPHONE-EVENT');
-  const address = media.connection?.ip ?? session.connection?.ip;
+  // A multicast address may carry a TTL: 224.2.1.1/127.
+  const address = toText(media.connection?.ip ?? session.connection?.ip).split('/', 1)[0] || undefined;
+  const nullAddress = address === '0.0.0.0' || address === '::';
   return {
     media: media.type,
     port: media.port,
@@ -118,6 +130,11 @@ function readLine(session: SessionDescription, media: SessionDescription['media'
     direction: media.direction ?? readDirection(session['direction']),
     label: readLabel(media),
     rtcpMux: media.rtcpMux !== undefined,
+    rtcp:
+      typeof media.rtcp?.port === 'number'
+        ? { port: media.rtcp.port, address: toText(media.rtcp.address) || undefined }
+        : undefined,
+    crypto,
     g711: offered.flatMap((payloadType) => {
       const law = nameOf(payloadType);
       return law === 'PCMU' || law === 'PCMA' ? [{ payloadType, law }] : [];
@@ -134,13 +151,15 @@ function readLine(session: SessionDescription, media: SessionDescription['media'
         nameOf(payloadType) === 'CN' ||
         (STATIC_COMFORT_NOISE.includes(payloadType) && !named.has(payloadType)),
     ),
-    address: address === undefined || address === '0.0.0.0' || address === '::' ? undefined : address,
+    address: nullAddress ? undefined : address,
+    nullAddress,
+    information: toText(media.description).trim().slice(0, INFORMATION_CHARACTERS_MAX) || undefined,
   };
 }
 
 /** A label is a token (RFC 4574 §4); the parser's types do not know it. */
 function readLabel(media: object): string | undefined {
-  return 'label' in media ? toText(media.label) || undefined : undefined;
+  return 'label' in media ? toText(media.label).trim() || undefined : undefined;
 }
 
 /** The parser hands over as a number whatever looks like one: labels, formats, configurations. */
@@ -152,90 +171,21 @@ function readDirection(value: unknown): Direction {
   return value === 'sendonly' || value === 'recvonly' || value === 'inactive' ? value : 'sendrecv';
 }
 
-/** Whether the line is G.711 audio over plain RTP that is not switched off. */
+/**
+ * Whether the line is G.711 audio that is not switched off, over plain RTP, or over SRTP with a key that we can use.
+ * A secure line without one is never taken as a plain one.
+ */
 export function isAcceptable(line: OfferedLine, index: number): boolean {
   return (
     index < AUDIO_LINES_MAX &&
     line.media === 'audio' &&
     line.port !== 0 &&
-    (line.protocol === 'RTP/AVP' || line.protocol === 'RTP/AVPF') &&
+    isTakenProtocol(line) &&
     line.g711.length > 0
   );
 }
 
-/**
- * The direction that a receiver answers with. A recorder never sends, so whatever lets the peer send becomes
- * `recvonly` (RFC 7866 §7.1.1).
- */
-export function answerDirection(offered: Direction): Direction {
-  return offered === 'sendonly' || offered === 'sendrecv' ? 'recvonly' : 'inactive';
-}
-
-/**
- * Writes the answer: one m-line per offered one, same order; refused ones keep their words and get port 0
- * (RFC 3264 §6). Labels are echoed, some recording clients send no media without them.
- */
-export function writeAnswer(offer: SdpOffer, answers: readonly LineAnswer[], session: AnswerSession): string {
-  const ipVer = session.address.includes(':') ? 6 : 4;
-  return write({
-    version: 0,
-    origin: {
-      username: 'callscribe',
-      sessionId: session.sessionId,
-      sessionVersion: session.version,
-      netType: 'IN',
-      ipVer,
-      address: session.address,
-    },
-    name: 'callscribe',
-    connection: { version: ipVer, ip: session.address },
-    timing: { start: 0, stop: 0 },
-    media: offer.lines.map((line, index) => writeLine(line, answers[index] ?? { kind: 'refuse' }, session)),
-  } as unknown as SessionDescription);
-}
-
-function writeLine(line: OfferedLine, answer: LineAnswer, session: AnswerSession): object {
-  const chosen = line.g711[0];
-  const label = line.label === undefined ? {} : { label: line.label };
-  if (answer.kind === 'refuse' || chosen === undefined) {
-    return {
-      type: line.media,
-      port: 0,
-      protocol: line.protocol,
-      payloads: line.formats === '' ? '0' : line.formats,
-      rtp: [],
-      fmtp: [],
-      ...label,
-    };
-  }
-  const event = line.telephoneEvent;
-  const formats = [
-    chosen.payloadType,
-    ...(event === undefined ? [] : [event.payloadType]),
-    ...(line.comfortNoise === undefined ? [] : [line.comfortNoise]),
-  ];
-  return {
-    type: 'audio',
-    port: answer.rtpPort,
-    protocol: line.protocol,
-    payloads: formats.join(' '),
-    rtp: [
-      { payload: chosen.payloadType, codec: chosen.law, rate: 8000 },
-      ...(event === undefined ? [] : [{ payload: event.payloadType, codec: 'telephone-event', rate: 8000 }]),
-      ...(line.comfortNoise === undefined ? [] : [{ payload: line.comfortNoise, codec: 'CN', rate: 8000 }]),
-    ],
-    fmtp: event === undefined ? [] : [{ payload: event.payloadType, config: event.events }],
-    ...label,
-    direction: answerDirection(line.direction),
-    ...(line.rtcpMux
-      ? { rtcpMux: 'rtcp-mux' }
-      : {
-          rtcp: {
-            port: answer.rtcpPort,
-            netType: 'IN',
-            ipVer: session.address.includes(':') ? 6 : 4,
-            address: session.address,
-          },
-        }),
-  };
+function isTakenProtocol({ protocol, crypto }: OfferedLine): boolean {
+  if (isSecureProtocol(protocol)) return chooseCrypto(crypto) !== undefined;
+  return protocol === 'RTP/AVP' || protocol === 'RTP/AVPF';
 }

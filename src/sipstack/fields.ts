@@ -63,7 +63,7 @@ export function readNameAddr(value: string): NameAddr | undefined {
   return { uri, parameters: readParameters(rest) };
 }
 
-/** One Via value. RFC 3261 §20.42. */
+/** One Via value. RFC 3261 §20.42. Of any version, so that what is not 2.0 can be answered with 505. */
 export interface Via {
   /** Upper case: `UDP`, `TCP`, … */
   readonly transport: string;
@@ -73,7 +73,7 @@ export interface Via {
 }
 
 const VIA =
-  /^SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9-]+)\s+(\[[^\]]+\]|[^\s:;[\]]+)\s*(?::\s*(\d{1,5}))?\s*(?:;(.*))?$/is;
+  /^SIP\s*\/\s*\d+\.\d+\s*\/\s*([A-Za-z0-9-]+)\s+(\[[^\]]+\]|[^\s:;[\]]+)\s*(?::\s*(\d{1,5}))?\s*(?:;(.*))?$/is;
 
 export function readVia(value: string): Via | undefined {
   const found = VIA.exec(value.trim());

@@ -9,8 +9,8 @@ export interface SipHeader {
 interface SipMessageParts {
   readonly headers: readonly SipHeader[];
   readonly body: Buffer;
-  /** What is wrong although the headers can be read: answered 400, or 505 where it is the version. */
-  readonly defect?: 'frame' | 'version';
+  /** What is wrong although headers can be read: answered 400, or 505 where it is the version. */
+  readonly defect?: 'frame' | 'version' | 'headers';
 }
 
 export interface SipRequest extends SipMessageParts {
@@ -77,6 +77,9 @@ export function headers(message: SipMessageParts, name: string): string[] {
 export const utf8 = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
 export const byteString = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
+/** Start line not counted. The largest INVITEs of the field have some sixty, Record-Routes and all. */
+export const HEADER_LINES_MAX = 256;
+
 const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 const STATUS_LINE = /^SIP\/2\.0 +([1-6]\d\d)(?: +(.*))?$/i;
 const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) +(\S+) +(SIP\/\d+\.\d+)$/i;
@@ -85,7 +88,8 @@ const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+) +(\S+) +(SIP\/\d+\.\d+)$/i;
  * Reads one whole message: a datagram, or what the stream framer cut out. Only the frame is read (start line, header
  * lines, empty line, Content-Length); what a header means is for its reader. Bytes beyond Content-Length are dropped
  * (RFC 3261 §18.3); with `body: 'rest'` everything after the headers is the body, whatever Content-Length says.
- * A frame with a fault that leaves the headers readable is returned with its `defect`.
+ * A frame with a fault that leaves the headers readable is returned with its `defect`. Bound: `HEADER_LINES_MAX` lines
+ * are read, further ones are a defect.
  *
  * @throws {CallscribeError} `SIP_MALFORMED` where there is nothing that could be answered
  */
@@ -95,11 +99,14 @@ export function parseSipMessage(
 ): SipMessage {
   const buffer = withoutEmptyLines(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const end = buffer.indexOf('\r\n\r\n');
-  const lines = buffer.toString('latin1', 0, end < 0 ? buffer.length : end).split('\r\n');
+  const lines = buffer
+    .toString('latin1', 0, end < 0 ? buffer.length : end)
+    .split('\r\n', HEADER_LINES_MAX + 2);
   const start = readStartLine(lines[0] ?? '');
   const defects: Defects = [];
   if (end < 0) defects.push('frame');
   if (start.kind === 'request' && !/ SIP\/2\.0$/i.test(lines[0] ?? '')) defects.push('version');
+  if (lines.length > HEADER_LINES_MAX + 1) defects.push('headers');
   const headers = readHeaders(lines, defects);
   const afterHead = end < 0 ? Buffer.alloc(0) : buffer.subarray(end + 4);
   const counted = options.body === 'rest' ? undefined : readContentLength(headers, defects);
@@ -144,9 +151,11 @@ function readHeaders(lines: readonly string[], defects: Defects): SipHeader[] {
 }
 
 function readContentLength(headers: readonly SipHeader[], defects: Defects): number | undefined {
-  const value = headers.find((line) => headerName(line.name) === 'content-length')?.value;
+  const values = headers.flatMap((line) => (headerName(line.name) === 'content-length' ? [line.value] : []));
+  const [value] = values;
   if (value === undefined) return undefined;
-  if (/^\d{1,9}$/.test(value)) return Number(value);
+  // Two that differ leave open where the message ends.
+  if (/^\d{1,9}$/.test(value) && values.every((other) => other === value)) return Number(value);
   defects.push('frame');
   return undefined;
 }

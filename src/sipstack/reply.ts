@@ -49,13 +49,14 @@ export interface ReplyOptions {
   readonly body?: Buffer;
 }
 
-/** A response to a request. RFC 3261 §8.2.6.2; Record-Route on what may set up a dialog, §12.1.1. */
+/** A response to a request. RFC 3261 §8.2.6.2; Record-Route on what may set up a dialog, §12.1.1; as
+ * sofia-sip, on 100 too. */
 export function reply(request: SipRequest, options: ReplyOptions): SipResponse {
   const copied: SipHeader[] = viaValues(request).map((value) => ({ name: 'Via', value }));
   const copy = (name: string, value: string | undefined): void => {
     if (value !== undefined) copied.push({ name, value });
   };
-  if (options.status > 100 && options.status < 300) {
+  if (options.status < 300) {
     for (const value of headers(request, 'record-route')) copied.push({ name: 'Record-Route', value });
   }
   copy('From', header(request, 'from'));

@@ -78,7 +78,11 @@ export class ServerTransaction {
   respond(response: SipResponse, options: { onAckMissing?: () => void } = {}): RespondOutcome {
     if (this.#isOver) return this.isAnswered ? 'answered' : 'flow-closed';
     if (this.isAnswered) return 'answered';
-    if (!this.flow.isOpen) return 'flow-closed';
+    if (!this.flow.isOpen) {
+      // Nobody can get an answer any more, nor repeat the question.
+      this.#end();
+      return 'flow-closed';
+    }
     const isInvite = this.request.method === 'INVITE';
     if (!isInvite && response.status > 100 && response.status < 200) return 'forbidden';
     this.#lastResponse = response;

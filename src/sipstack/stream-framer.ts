@@ -4,6 +4,7 @@ import { CallscribeError } from '../errors.ts';
 export type Framed = { readonly kind: 'message'; readonly bytes: Buffer } | { readonly kind: 'ping' };
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+const CONTENT_LENGTH = /\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)/gi;
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -74,9 +75,9 @@ export class StreamFramer {
       return undefined;
     }
     const head = this.#pending.toString('latin1', 0, end);
-    const value = /\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)/i.exec(head)?.[1]?.trim() ?? '0';
-    if (!/^\d{1,9}$/.test(value)) {
-      throw new CallscribeError('SIP_MALFORMED', 'SIP stream: Content-Length is not a number');
+    const [value = '0', ...others] = Array.from(head.matchAll(CONTENT_LENGTH), (found) => found[1]?.trim());
+    if (!/^\d{1,9}$/.test(value) || others.some((other) => other !== value)) {
+      throw new CallscribeError('SIP_MALFORMED', 'SIP stream: Content-Length is not one number');
     }
     const wanted = end + HEAD_END.length + Number(value);
     if (wanted > this.#messageMaxBytes) throw this.#tooLong(wanted);

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import { toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { ClientTransaction, type OnResponse } from './client-transaction.ts';
@@ -6,12 +8,13 @@ import type { SipFlow } from './flow.ts';
 import {
   formatSipMessage,
   header,
+  headers,
   parseSipMessage,
   type SipMessage,
   type SipRequest,
   type SipResponse,
 } from './message.ts';
-import { newBranch, newTag, reply, stampVia, viaValues } from './reply.ts';
+import { newBranch, reply, stampVia, viaValues } from './reply.ts';
 import { ServerTransaction } from './server-transaction.ts';
 
 /** Who decides about what comes in. Exceptions are caught, logged and counted; they end nothing but that message. */
@@ -49,6 +52,7 @@ export class Transactions {
   readonly #user: TransactionUser;
   readonly #logger: Logger;
   readonly #transactionsMax: number;
+  readonly #onTooManyHeaders: (() => void) | undefined;
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
   readonly #totals = { malformed: 0, repeated: 0, strayResponses: 0, overflowed: 0 };
@@ -57,9 +61,11 @@ export class Transactions {
     readonly user: TransactionUser;
     readonly logger: Logger;
     readonly transactionsMax?: number;
+    readonly onTooManyHeaders?: () => void;
   }) {
     this.#user = options.user;
     this.#logger = options.logger;
+    this.#onTooManyHeaders = options.onTooManyHeaders;
     this.#transactionsMax = options.transactionsMax ?? TRANSACTIONS_MAX;
   }
 
@@ -81,6 +87,22 @@ export class Transactions {
     }
   };
 
+  /**
+   * For what comes from an address that is not served: answers a request with 403 and keeps nothing. ACK and CANCEL are not
+   * answered (RFC 3261 §8.2.7), nor is what cannot be read.
+   */
+  readonly turnAway = (bytes: Buffer, flow: SipFlow): void => {
+    try {
+      const message = parseSipMessage(bytes);
+      if (message.kind === 'response' || message.method === 'ACK' || message.method === 'CANCEL') return;
+      const request = stampVia(message, flow);
+      if (transactionKey(request) === undefined) return;
+      this.#replyStateless(request, flow, 403, 'Forbidden');
+    } catch {
+      this.#totals.malformed += 1;
+    }
+  };
+
   #receiveResponse(response: SipResponse): void {
     const branch = readVia(viaValues(response)[0] ?? '')?.parameters.get('branch');
     const method = readCSeq(header(response, 'cseq') ?? '')?.method;
@@ -99,6 +121,7 @@ export class Transactions {
     const fault = findFault(request);
     if (fault !== undefined) {
       this.#totals.malformed += 1;
+      if (request.defect === 'headers') this.#onTooManyHeaders?.();
       const status = request.defect === 'version' ? 505 : 400;
       if (request.method !== 'ACK') this.#replyStateless(request, flow, status, fault);
       return;
@@ -136,7 +159,7 @@ export class Transactions {
   }
 
   #replyStateless(request: SipRequest, flow: SipFlow, status: number, reason: string): void {
-    const response = reply(request, { status, reason, toTag: newTag() });
+    const response = reply(request, { status, reason, toTag: statelessTag(request) });
     flow.send(formatSipMessage(response)).catch(() => {
       // Whoever asked has gone; nothing waits for this response.
     });
@@ -176,6 +199,16 @@ export class Transactions {
   }
 }
 
+/** RFC 3261 §8.2.7: the same for a repeated request, though nothing is remembered. */
+function statelessTag(request: SipRequest): string {
+  const named = [
+    viaValues(request)[0] ?? '',
+    header(request, 'call-id') ?? '',
+    header(request, 'cseq') ?? '',
+  ];
+  return createHash('sha256').update(named.join('\n')).digest('hex').slice(0, 16);
+}
+
 /** RFC 3261 §17.2.3: the branch of the top Via and who wrote it; for peers of RFC 2543 what they had instead. */
 function transactionKey(request: SipRequest): string | undefined {
   const via = readVia(viaValues(request)[0] ?? '');
@@ -189,15 +222,20 @@ function transactionKey(request: SipRequest): string | undefined {
   return `${branch ?? ''} ${sentBy} ${callId} ${cseq} ${fromTag}`;
 }
 
+const NAMING = ['from', 'to', 'call-id', 'cseq'] as const;
+
 /** RFC 3261 §8.1.1: what every request must have. The reason phrases are those of sofia-sip. */
 function findFault(request: SipRequest): string | undefined {
   if (request.defect === 'version') return 'Version Not Supported';
+  if (request.defect === 'headers') return 'Too Many Headers';
   if (request.defect === 'frame') return 'Bad Request';
   const [from, to, cseqValue] = ['from', 'to', 'cseq'].map((name) => header(request, name));
   const callId = header(request, 'call-id') ?? '';
   if (from === undefined || to === undefined || cseqValue === undefined || callId === '') {
     return 'Bad Request';
   }
+  // RFC 4475 §3.3.8: of two values nobody knows which names the dialog, and drachtio-srf takes both for one.
+  if (NAMING.some((name) => headers(request, name).length > 1)) return 'Bad Request';
   if (readNameAddr(from) === undefined) return 'Bad From Header';
   if (readNameAddr(to) === undefined) return 'Bad To Header';
   const cseq = readCSeq(cseqValue);

@@ -3,7 +3,7 @@ import { lookup as resolverLookup, type LookupOneOptions } from 'node:dns';
 import { once } from 'node:events';
 import { isIP, isIPv6 } from 'node:net';
 
-import { CallscribeError } from '../errors.ts';
+import { CallscribeError, toError } from '../errors.ts';
 import type { EndpointLimits, EndpointOptions } from './endpoint.ts';
 import type { EndpointCounters, SipEndpoint, SipFlow, SocketAddress } from './flow.ts';
 import { localAddressTowards } from './local-address.ts';
@@ -11,6 +11,11 @@ import { localAddressTowards } from './local-address.ts';
 const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 /** Peers whose route is remembered on a wildcard socket; beyond it the oldest is forgotten and asked for again. */
 const KNOWN_ROUTES_MAX = 4_096;
+/**
+ * SIPREC INVITEs come in several fragments each, many at a time after a fail-over; the system's default holds some fifty.
+ * The system may grant less (net.core.rmem_max).
+ */
+const RECEIVE_BUFFER_BYTES = 4_194_304;
 
 /** An address needs no resolver; Node would ask it for every datagram, and so delay each by a turn. */
 function lookup(
@@ -38,6 +43,11 @@ export async function openUdpEndpoint(options: Options): Promise<SipEndpoint> {
   } catch (thrown) {
     socket.close();
     throw thrown;
+  }
+  try {
+    socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
+  } catch (thrown) {
+    options.logger.debug({ err: toError(thrown) }, 'sip socket keeps the receive buffer of the system');
   }
   return new UdpEndpoint(socket, options);
 }
@@ -72,18 +82,22 @@ class UdpEndpoint implements SipEndpoint {
     this.#received += 1;
     if (datagram.length > this.#options.limits.messageMaxBytes) {
       this.#framesLost += 1;
+      this.#options.onTurnedAway?.('frame');
       return;
     }
     // RFC 5626 §4.4: a datagram of line ends keeps a binding alive and is no message.
     if (/^[\r\n\0]*$/.test(datagram.toString('latin1', 0, 8)) && datagram.length <= 8) return;
+    const admission = this.#options.admit?.(from.address) ?? 'serve';
+    if (admission === 'ignore') return;
+    const onMessage = admission === 'serve' ? this.#options.onMessage : this.#options.onUnwelcome;
     const remote = { host: from.address, port: from.port };
     const local = this.#localHost(from.address);
     if (typeof local === 'string') {
-      this.#options.onMessage(datagram, this.#flow(remote, local));
+      onMessage?.(datagram, this.#flow(remote, local));
       return;
     }
     void local.then((host) => {
-      if (this.#isOpen) this.#options.onMessage(datagram, this.#flow(remote, host));
+      if (this.#isOpen) onMessage?.(datagram, this.#flow(remote, host));
     });
   }
 

@@ -5,7 +5,7 @@ import type { StoredLeg } from './stored.ts';
 const LOAD_LEGS = {
   name: 'load-legs',
   text: `
-select id, leg_no as "legNo", label, role, name, uri, codec, model, vocabulary_id as "vocabularyId",
+select id, leg_no as "legNo", label, role, name, uri, role_evidence as "roleEvidence", codec, model, vocabulary_id as "vocabularyId",
        started_at as "startedAt", ended_at as "endedAt", media, sentence_count as "sentenceCount"
   from legs
  where call_id = $1

@@ -7,7 +7,8 @@ const LOAD_TRANSCRIPT = {
   text: `
 select leg_id as "legId", leg_no as "legNo", role, sentence_no as "sentenceNo", begin_ms as "beginMs",
        end_ms as "endMs", begin_at as "beginAt", end_at as "endAt", text, words, emo_tag as "emoTag",
-       emo_confidence as "emoConfidence", asr_task_id as "asrTaskId", stored_at as "storedAt"
+       emo_confidence as "emoConfidence", asr_task_id as "asrTaskId",
+       concealed_ms as "concealedMs", stored_at as "storedAt"
   from sentences join legs on legs.id = leg_id
  where sentences.call_id = $1
  order by begin_at, leg_no, sentence_no`,

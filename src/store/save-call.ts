@@ -21,14 +21,15 @@ with newest as (
   where calls.revision < excluded.revision
   returning id
 ), saved_legs as (
-  insert into legs (call_id, id, leg_no, label, role, name, uri, codec, model, vocabulary_id, started_at,
-                    ended_at, media, sentence_count)
+  insert into legs (call_id, id, leg_no, label, role, name, uri, role_evidence, codec, model, vocabulary_id,
+                    started_at, ended_at, media, sentence_count)
   select newest.id, leg.*
     from newest, jsonb_to_recordset($13) as leg (
-      id uuid, leg_no integer, label text, role text, name text, uri text, codec text, model text,
-      vocabulary_id text, started_at timestamptz, ended_at timestamptz, media jsonb, sentence_count integer)
+      id uuid, leg_no integer, label text, role text, name text, uri text, role_evidence jsonb, codec text,
+      model text, vocabulary_id text, started_at timestamptz, ended_at timestamptz, media jsonb, sentence_count integer)
   on conflict (id) do update set
     label = excluded.label, role = excluded.role, name = excluded.name, uri = excluded.uri,
+    role_evidence = excluded.role_evidence,
     codec = excluded.codec, model = excluded.model, vocabulary_id = excluded.vocabulary_id,
     started_at = excluded.started_at, ended_at = excluded.ended_at, media = excluded.media,
     sentence_count = excluded.sentence_count
@@ -57,6 +58,7 @@ export async function saveCall(db: Queryable, call: CallRecord): Promise<'writte
     role: leg.role,
     name: leg.name,
     uri: leg.uri,
+    role_evidence: leg.roleEvidence,
     codec: leg.codec,
     model: leg.model,
     vocabulary_id: leg.vocabularyId,

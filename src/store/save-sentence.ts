@@ -28,8 +28,8 @@ with call as (
   returning 1
 ), written as (
   insert into sentences (call_id, leg_id, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words,
-                         emo_tag, emo_confidence, asr_task_id)
-  select $1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 where (select count(*) from leg) >= 0
+                         emo_tag, emo_confidence, asr_task_id, concealed_ms)
+  select $1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 where (select count(*) from leg) >= 0
   on conflict (leg_id, sentence_no) do nothing
   returning 1
 )
@@ -60,6 +60,7 @@ export async function saveSentence(db: Queryable, sentence: FinalSentence): Prom
       sentence.emoTag,
       sentence.emoConfidence,
       sentence.asrTaskId,
+      sentence.concealedMs,
     ],
   });
   return result.rows[0]?.outcome ?? 'repeated';

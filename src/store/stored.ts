@@ -26,6 +26,7 @@ export interface StoredLeg {
   readonly role: LegRecord['role'];
   readonly name: string | null;
   readonly uri: string | null;
+  readonly roleEvidence: Readonly<Record<string, unknown>>;
   readonly codec: string | null;
   readonly model: string | null;
   readonly vocabularyId: string | null;
@@ -50,6 +51,7 @@ export interface StoredSentence {
   readonly emoTag: string | null;
   readonly emoConfidence: number | null;
   readonly asrTaskId: string;
+  readonly concealedMs: number;
   readonly storedAt: Date;
 }
 

@@ -54,6 +54,7 @@ function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRe
     role: 'unknown',
     name: undefined,
     uri: undefined,
+    roleEvidence: {},
     codec: leg.codec,
     model: leg.model,
     vocabularyId: options.vocabularyId,
@@ -88,6 +89,7 @@ function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOption
       emoTag: sentence.emotion?.tag,
       emoConfidence: sentence.emotion?.confidence,
       asrTaskId: leg.requestId,
+      concealedMs: 0,
     };
   });
 }

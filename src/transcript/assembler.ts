@@ -8,6 +8,13 @@ export interface AssemblerOptions {
   readonly legNo: number;
   /** Wall time of the leg's first sample. */
   readonly startedAt: Date;
+  /** How much of a stretch of the leg's audio was lost on the way, in milliseconds. */
+  readonly concealedMs: (beginMs: number, endMs: number) => number;
+  /**
+   * What is to be added to a time on the leg's clock for the time that passed on ours: the sender's samples may come
+   * a little too fast or too slow.
+   */
+  readonly correctionMs: (legMs: number) => number;
 }
 
 /**
@@ -43,14 +50,16 @@ export class TranscriptAssembler {
   }
 
   #toSentence(event: Extract<AsrEvent, { kind: 'final' }>, sentenceNo: number): FinalSentence {
-    const { startedAt, ...leg } = this.#options;
+    const { callId, legId, legNo, concealedMs } = this.#options;
     return {
-      ...leg,
+      callId,
+      legId,
+      legNo,
       sentenceNo,
       beginMs: event.beginMs,
       endMs: event.endMs,
-      beginAt: new Date(startedAt.getTime() + event.beginMs),
-      endAt: new Date(startedAt.getTime() + event.endMs),
+      beginAt: this.#wallTime(event.beginMs),
+      endAt: this.#wallTime(event.endMs),
       text: event.text,
       words: event.words.map((word) => ({
         text: word.text,
@@ -61,6 +70,12 @@ export class TranscriptAssembler {
       emoTag: event.emotion?.tag,
       emoConfidence: event.emotion?.confidence,
       asrTaskId: event.taskId,
+      concealedMs: concealedMs(event.beginMs, event.endMs),
     };
+  }
+
+  #wallTime(legMs: number): Date {
+    const { startedAt, correctionMs } = this.#options;
+    return new Date(startedAt.getTime() + legMs + Math.round(correctionMs(legMs)));
   }
 }

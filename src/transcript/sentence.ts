@@ -25,6 +25,8 @@ export interface FinalSentence {
   readonly emoTag: string | undefined;
   readonly emoConfidence: number | undefined;
   readonly asrTaskId: string;
+  /** How much of the sentence's audio was lost on the way and made up. */
+  readonly concealedMs: number;
 }
 
 /** What is heard of the sentence that is being spoken; each one replaces the one before. */

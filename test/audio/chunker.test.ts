@@ -79,4 +79,22 @@ describe('Chunker', () => {
       }),
     );
   });
+
+  it('gives back the newest samples, across the border of its chunks, and zeros before the first', () => {
+    const pieces = fc.array(fc.integer({ min: 1, max: 700 }), { maxLength: 12 });
+    fc.assert(
+      fc.property(pieces, fc.integer({ min: 1, max: CHUNK_SAMPLES }), (lengths, wanted) => {
+        const { chunker } = setUp();
+        const all = new Array<number>(CHUNK_SAMPLES).fill(0);
+        lengths.forEach((length, i) => {
+          const piece = Int16Array.from({ length }, (_, at) => 1 + ((i * 997 + at) % 30_000));
+          chunker.appendSamples(piece, length);
+          all.push(...piece);
+        });
+        const newest = new Int16Array(wanted);
+        chunker.copyNewest(newest);
+        expect([...newest]).toEqual(all.slice(-wanted));
+      }),
+    );
+  });
 });

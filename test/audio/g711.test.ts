@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 
+import alawmulaw from 'alawmulaw';
 import { describe, expect, it } from 'vitest';
 
 import { decodeG711, decodeG711Into, encodeG711 } from '../../src/audio/g711.ts';
@@ -8,7 +9,38 @@ import { hasMaterial, MATERIAL } from '../support/pcap.ts';
 const allCodes = Uint8Array.from({ length: 256 }, (_, code) => code);
 const laws = ['PCMU', 'PCMA'] as const;
 
+/** ITU-T G.711 §3.2, tables 2a and 2b: the code is inverted; sign, chord, step. At 16 bits. */
+function decodeMuLaw(code: number): number {
+  const inverted = ~code & 0xff;
+  const magnitude = ((((inverted & 0x0f) << 3) + 0x84) << ((inverted & 0x70) >> 4)) - 0x84;
+  return (inverted & 0x80) === 0 ? magnitude : 0 - magnitude;
+}
+
+/** ITU-T G.711 §3.1, tables 1a and 1b: even bits are inverted; sign, chord, step. At 16 bits. */
+function decodeALaw(code: number): number {
+  const bits = code ^ 0x55;
+  const chord = (bits & 0x70) >> 4;
+  const step = ((bits & 0x0f) << 4) + 8;
+  const magnitude = chord === 0 ? step : (step + 0x100) << (chord - 1);
+  return (bits & 0x80) === 0 ? 0 - magnitude : magnitude;
+}
+
 describe('decodeG711', () => {
+  it.each([
+    ['PCMU', decodeMuLaw, alawmulaw.mulaw],
+    ['PCMA', decodeALaw, alawmulaw.alaw],
+  ] as const)(
+    'of %s is bit-exact for every code, by the formula of the recommendation and by alawmulaw',
+    (law, decode, library) => {
+      const samples = [...decodeG711(law, allCodes)];
+      expect(samples).toEqual([...allCodes].map(decode));
+      expect(samples).toEqual([...library.decode(allCodes)]);
+      // mu-law has two zeros, 0x7f and 0xff; each other sample has one code.
+      const encoded = [...encodeG711(law, Int16Array.from(samples))];
+      expect(encoded).toEqual([...allCodes].map((code) => (law === 'PCMU' && code === 0x7f ? 0xff : code)));
+    },
+  );
+
   it.each([
     // ITU-T G.711, tables 2a and 1a: both ends and the middle of each law, at 16 bits.
     ['PCMU', [0x00, 0x80, 0x7f, 0xff], [-32_124, 32_124, 0, 0]],

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import { ASR_BENCH_DEFAULTS, compareAsrLoads, sendersOfRounds } from '../../src/bench/asr.ts';
-import { readBenchCommandLine } from '../../src/bench/asr-command-line.ts';
 import { type AsrLoadReport, type AsrSender, runAsrLoad } from '../../src/bench/asr-load.ts';
+import { readBenchCommandLine } from '../../src/bench/command-line.ts';
+import { INTAKE_BENCH_DEFAULTS } from '../../src/bench/intake.ts';
 import { muteRecogniser, scriptedRecogniser } from '../../src/bench/scripted-recogniser.ts';
 import { systemClock } from '../../src/clock.ts';
 import { silentLogger } from '../../src/log.ts';
@@ -73,12 +74,25 @@ describe('the command line', () => {
     const args = ['astr', '--sessions', '0', '--seconds', '--results', 'music', '--fast'];
     expect(() => readBenchCommandLine(args)).toThrow(
       [
-        'which bench? found astr; there is: asr',
+        'which bench? found astr; there are: asr, intake',
         '--fast: there is no such option',
         '--sessions: found 0; expected a whole number from 1 to 5000',
         '--seconds: the value is missing',
         '--results: found music; expected speech or none',
       ].join('\n'),
+    );
+  });
+
+  it('measures 200 legs of an intake where nothing else is asked', () => {
+    expect(readBenchCommandLine(['intake'])).toEqual({ kind: 'intake', options: INTAKE_BENCH_DEFAULTS });
+    const args = ['intake', '--legs', '1000', '--seconds', '20', '--rounds', '3', '--results', 'speech'];
+    const options = { legs: 1_000, seconds: 20, rounds: 3, results: 'speech', processes: 1 };
+    expect(readBenchCommandLine(args)).toEqual({ kind: 'intake', options });
+  });
+
+  it('takes no option of another bench', () => {
+    expect(() => readBenchCommandLine(['intake', '--sessions', '5', '--legs', '3'])).toThrow(
+      '--sessions: is not for intake\n--legs: found 3; expected an even number, or 1',
     );
   });
 });

@@ -13,6 +13,7 @@ import { arch, cpus } from 'node:os';
 import { decodeG711Into } from '../../src/audio/g711.ts';
 import { LegAudio } from '../../src/audio/leg-audio.ts';
 import { LegMedia } from '../../src/rtp/leg-media.ts';
+import { TEST_RTCP } from '../support/rtcp-options.ts';
 import { rtpDatagram } from '../support/rtp-stream.ts';
 
 const PACKETS = 1_000_000;
@@ -38,6 +39,7 @@ let chunkBytes = 0;
 
 function newLeg(): LegMedia {
   return new LegMedia({
+    rtcp: TEST_RTCP,
     codecs: new Map([[0, 'PCMU']]),
     telephoneEventPayloadTypes: new Set([101]),
     comfortNoisePayloadTypes: new Set([13]),

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { loadEvents } from '../../src/store/load-events.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
@@ -183,8 +183,16 @@ describe('the answer to an offer', () => {
     });
     await hangUp(dialog, 2);
     const [call] = await completedCalls(test.pool, 1);
-    const events = await loadEvents(test.pool, call!.id);
-    expect(events).toMatchObject([{ kind: 'metadata_malformed', detail: { code: 'METADATA_MALFORMED' } }]);
+    // A job of its own, which may be written after the call's last one.
+    await vi.waitFor(
+      async () => {
+        const events = await loadEvents(test.pool, call!.id);
+        expect(events).toMatchObject([
+          { kind: 'metadata_malformed', detail: { code: 'METADATA_MALFORMED' } },
+        ]);
+      },
+      { timeout: 10_000 },
+    );
   });
 
   it('keeps every id that the peer gave', async () => {
@@ -196,7 +204,7 @@ describe('the answer to an offer', () => {
     expect(call?.identifiers).toEqual(
       expect.arrayContaining([
         { kind: 'sip-call-id', value: dialog.call.callId },
-        { kind: 'user-to-user', value: '00FA08;encoding=hex' },
+        { kind: 'user-to-user', value: 'FA08' },
         { kind: 'genesys-uuid', value: 'G1' },
       ]),
     );
@@ -264,8 +272,11 @@ describe('in a dialog', () => {
     const [stored] = await completedCalls(test.pool, 1);
     expect(stored).toMatchObject({ state: 'complete', endReason: 'bye' });
     expect(await loadLegs(test.pool, stored!.id)).toHaveLength(2);
-    const kinds = (await loadEvents(test.pool, stored!.id)).map(({ kind }) => kind);
-    expect(kinds).toEqual(['metadata', 'reoffer', 'reoffer', 'reoffer']);
+    // The ACK to the empty re-INVITE brings no answer; the BYE behind it may be the faster to be read.
+    const kinds = (await loadEvents(test.pool, stored!.id))
+      .map(({ kind }) => kind)
+      .filter((kind) => kind !== 'answer_unusable');
+    expect(kinds).toEqual(['metadata', 'reoffer', 'hold', 'reoffer', 'resume', 'reoffer']);
   });
 
   it('a request for a call that is gone gets 481', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { openCaller } from '../../src/caller/caller.ts';
 import type { LegSource } from '../../src/caller/leg-source.ts';
+import { extensionOf } from '../../src/sip/metadata-extensions.ts';
 import { readMetadata } from '../../src/sip/rs-metadata.ts';
 import type { SipProtocol } from '../../src/sipstack/flow.ts';
 import { type StubRequest, UasStub } from './uas-stub.ts';
@@ -74,12 +75,16 @@ test('a SIPREC body has the session description first, then metadata that names 
   expect(SyntaxValidator.validate(xml)).toBe(true);
   const read = readMetadata(xml);
   expect(read.participants).toMatchObject([
-    { name: '王<1>', aor: 'sip:1@example.com', role: 'agent' },
-    { name: '王<2>', aor: 'sip:2@example.com', role: 'agent' },
+    { name: '王<1>', aor: 'sip:1@example.com' },
+    { name: '王<2>', aor: 'sip:2@example.com' },
+  ]);
+  expect(read.participants.map(({ extensions }) => extensionOf(extensions, 'role'))).toEqual([
+    'agent',
+    'agent',
   ]);
   expect(read.streams.map(({ label }) => label)).toEqual(['1', '2']);
   const [first, second] = read.streams.map(({ id }) => id);
-  expect(read.associations).toEqual([
+  expect(read.associations).toMatchObject([
     { participantId: read.participants[0]?.id, sends: [first], receives: [second] },
     { participantId: read.participants[1]?.id, sends: [second], receives: [first] },
   ]);

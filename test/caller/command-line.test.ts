@@ -31,7 +31,7 @@ test('without arguments it is one SIPREC call of the sample to this machine', ()
 
 test('every option reaches its place', () => {
   const args =
-    '--two-legs --to sip:rec@[::1]:5070 --transport tcp --codec pcma,PCMU --ptime 30 --loss 2% --reorder 0.01';
+    '--two-legs --to sip:rec@[::1]:5070 --transport tcp --codec pcma,PCMU --ptime 30 --loss 2% --reorder 0.01 --srtp 32 --srtp-mixed';
   const more =
     '--duplicate 1% --seed 7 --calls 20 --rate 2.5 --json --header X-Ucid:42 --from sip:1@x a.wav b.wav';
   expect(
@@ -46,6 +46,8 @@ test('every option reaches its place', () => {
       codec: ['PCMA', 'PCMU'],
       ptime: 30,
       loss: 0.02,
+      srtp: 'AES_CM_128_HMAC_SHA1_32',
+      srtpMixed: true,
       reorder: 0.01,
       duplicate: 0.01,
       seed: 7,
@@ -57,6 +59,11 @@ test('every option reaches its place', () => {
       party: [{ role: 'agent', name: '李娜', aor: 'sip:8001@pbx' }],
     },
   });
+});
+
+test('SRTP has tags of 80 bits where nothing else is asked', () => {
+  const line = readCommandLine(['--srtp']);
+  expect(line).toMatchObject({ options: { srtp: 'AES_CM_128_HMAC_SHA1_80', srtpMixed: false } });
 });
 
 describe('lists', () => {
@@ -72,6 +79,8 @@ describe('lists', () => {
       ['--codec', 'opus'],
       ['--codec: found opus; expected PCMA or PCMU, or one for each leg such as PCMA,PCMU'],
     ],
+    [['--srtp', '64'], ['--srtp: found 64; expected nothing, 80 or 32']],
+    [['--srtp-mixed'], ['--srtp-mixed: needs --srtp']],
     [['--what', 'a.wav'], ['--what: there is no such option']],
     [['--plain', '--siprec'], ['--plain, --siprec: choose one of them']],
   ])('%j', (args, expected) => {

@@ -15,6 +15,10 @@ const leg: SentLeg = {
   duplicated: 1,
   sendFailures: 0,
   rtcpReceived: 0,
+  srtp: undefined,
+  receiverReports: 0,
+  reportedLost: undefined,
+  reportedJitterMs: undefined,
   firstPacketAtMs: 0,
 };
 

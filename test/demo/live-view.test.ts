@@ -31,6 +31,7 @@ const final = (legId: typeof agent, beginMs: number, text: string): TranscriptEv
     emoTag: undefined,
     emoConfidence: undefined,
     asrTaskId: 'task',
+    concealedMs: 0,
   },
 });
 

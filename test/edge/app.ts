@@ -2,9 +2,9 @@ import { once } from 'node:events';
 
 import Srf, { type Dialog, type SrfRequest, type SrfResponse } from 'drachtio-srf';
 
-import { type Edge, startEdge } from '../../src/edge/edge.ts';
+import { type Edge, type EdgeOptions, startEdge } from '../../src/edge/edge.ts';
 import { silentLogger } from '../../src/log.ts';
-import type { SipAddress } from '../../src/sipstack/flow.ts';
+import type { SipProtocol } from '../../src/sipstack/flow.ts';
 
 export type { Dialog, SrfRequest, SrfResponse };
 
@@ -12,15 +12,15 @@ export const ANSWER =
   'v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n';
 
 export const startTestEdge = (
-  options: { listen?: readonly SipAddress[]; allow?: (address: string) => 'allow' | 'refuse' } = {},
+  options: Partial<Pick<EdgeOptions, 'listen' | 'admit' | 'onTurnedAway' | 'limits' | 'tls'>> = {},
 ): Promise<Edge> =>
   startEdge({
+    ...options,
     listen: options.listen ?? [
       { protocol: 'udp', host: '127.0.0.1', port: 0 },
       { protocol: 'tcp', host: '127.0.0.1', port: 0 },
     ],
     logger: silentLogger,
-    ...(options.allow === undefined ? {} : { allow: options.allow }),
   });
 
 // The published types of drachtio-srf leave out, or get wrong, what these interfaces say.
@@ -48,7 +48,7 @@ export async function connectApp(edge: Edge, prepare: (srf: Srf) => void): Promi
   return srf;
 }
 
-export const sipAddress = (edge: Edge, protocol: 'udp' | 'tcp'): { host: string; port: number } =>
+export const sipAddress = (edge: Edge, protocol: SipProtocol): { host: string; port: number } =>
   edge.sipAddresses.find((address) => address.protocol === protocol)!;
 
 /** Resolves when the condition holds; asks once a turn, so nothing waits for a clock. */

@@ -334,7 +334,7 @@ describe('without an app', () => {
 
 it('answers 403 to whoever may not call, and the app never hears of it', async () => {
   await using guarded = await startTestEdge({
-    allow: (address) => (address === '127.0.0.1' ? 'refuse' : 'allow'),
+    admit: (address) => (address === '127.0.0.1' ? 'refuse' : 'serve'),
   });
   let asked = 0;
   const srf = await connectApp(guarded, (made) => {
@@ -349,6 +349,85 @@ it('answers 403 to whoever may not call, and the app never hears of it', async (
   expect(guarded.counters()).toMatchObject({ refused: 2, dialogs: 0 });
   expect(asked).toBe(0);
   srf.disconnect();
+});
+
+describe('who may not call', () => {
+  const stranger = async (
+    admission: 'refuse' | 'ignore',
+    protocol: 'udp' | 'tcp',
+  ): Promise<{ guarded: Edge; peer: SipPeer; closed: Promise<void> } & AsyncDisposable> => {
+    const guarded = await startTestEdge({ admit: () => admission });
+    if (protocol === 'udp') {
+      const peer = await udpPeer(sipAddress(guarded, 'udp'));
+      return { guarded, peer, closed: Promise.resolve(), [Symbol.asyncDispose]: () => guarded.close() };
+    }
+    const peer = await tcpPeer(sipAddress(guarded, 'tcp'));
+    peer.socket.on('error', () => undefined);
+    const closed = new Promise<void>((resolve) =>
+      peer.socket.once('close', () => {
+        resolve();
+      }),
+    );
+    return { guarded, peer, closed, [Symbol.asyncDispose]: () => guarded.close() };
+  };
+
+  it('is told so on a stream, once, and the stream is closed', async () => {
+    await using it = await stranger('refuse', 'tcp');
+    it.peer.send(Buffer.concat([invite(it.peer, newCall()), invite(it.peer, newCall())]));
+    await it.peer.next(/^SIP\/2.0 403 Forbidden/);
+    await it.closed;
+    expect(it.peer.received).toHaveLength(1);
+    expect(it.guarded.counters()).toMatchObject({ refused: 1, serverTransactions: 0 });
+  });
+
+  it('gets the same answer to the same request, and none to ACK and CANCEL (RFC 3261 §8.2.7)', async () => {
+    await using it = await stranger('refuse', 'udp');
+    const call = newCall();
+    for (const method of ['ACK', 'CANCEL']) it.peer.send(request(it.peer, method, call));
+    const asked = request(it.peer, 'OPTIONS', call);
+    it.peer.send(asked);
+    it.peer.send(asked);
+    const [first, second] = [await it.peer.next(/^SIP/), await it.peer.next(/^SIP/)];
+    expect(first).toMatch(/^SIP\/2.0 403 [^]*CSeq: 1 OPTIONS/);
+    expect(second).toBe(first);
+    expect(it.guarded.counters()).toMatchObject({ refused: 4, serverTransactions: 0 });
+    await it.peer.close();
+  });
+
+  it('hears nothing over UDP where silence is wanted', async () => {
+    await using it = await stranger('ignore', 'udp');
+    it.peer.send(invite(it.peer, newCall()));
+    it.peer.send('garbage');
+    await until(() => it.guarded.counters().refused === 2);
+    expect(it.peer.received).toEqual([]);
+    expect(it.guarded.counters()).toMatchObject({ messagesSent: 0, malformed: 0, serverTransactions: 0 });
+    await it.peer.close();
+  });
+
+  it('is cut off on a stream where silence is wanted', async () => {
+    await using it = await stranger('ignore', 'tcp');
+    await it.closed;
+    expect(it.guarded.counters()).toMatchObject({ refused: 1, messagesSent: 0, connections: 0 });
+  });
+});
+
+it('a request with more than 256 header lines is refused, one with 256 is not', async () => {
+  const turnedAway: string[] = [];
+  await using limited = await startTestEdge({ onTurnedAway: (reason) => turnedAway.push(reason) });
+  await using peer = await udpPeer(sipAddress(limited, 'udp'));
+  const filled = (lines: number): string => {
+    const call = request(peer, 'OPTIONS', newCall()).toString();
+    const present = call.trimEnd().split('\r\n').length - 1;
+    return call.replace('\r\n', `\r\n${'X-Filler: 1\r\n'.repeat(lines - present)}`);
+  };
+  peer.send(filled(256));
+  await peer.next(/^SIP\/2.0 503/);
+  expect(turnedAway).toEqual([]);
+  // The Via comes too late to be read: there is nobody to answer. At the end it is read in time.
+  const [first = '', ...rest] = filled(300).trimEnd().split('\r\n');
+  peer.send(`${[first, ...rest.reverse()].join('\r\n')}\r\n\r\n`);
+  await peer.next(/^SIP\/2.0 400 Too Many Headers/);
+  expect(turnedAway).toEqual(['headers']);
 });
 
 it.each(['udp', 'tcp'] as const)('names a %s address that is taken, and the way out', async (protocol) => {

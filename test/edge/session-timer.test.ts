@@ -127,6 +127,32 @@ describe('a session timer', () => {
     expect(reasons).toEqual([]);
   });
 
+  it('that is ours: a re-INVITE that crosses the refresh gets 491, and the call goes on', async () => {
+    const toTag = tagOf(await establish('Session-Expires: 100;refresher=uas'));
+    vi.advanceTimersByTime(50_000);
+    const refresh = await peer.next(/^INVITE /);
+    peer.send(request(peer, 'INVITE', call, { cseq: 2, toTag, body: OFFER }));
+    await peer.next(/^SIP\/2.0 491[^]*CSeq: 2 INVITE/);
+    peer.send(respond(refresh, '491 Request Pending'));
+    await peer.next(/^ACK /);
+    peer.send(request(peer, 'INVITE', call, { cseq: 3, toTag, body: OFFER }));
+    await peer.next(/^SIP\/2.0 200[^]*CSeq: 3 INVITE/);
+    expect(reasons).toEqual([]);
+  });
+
+  it('that is ours is refreshed with what was said last, also in answer to an UPDATE', async () => {
+    const toTag = tagOf(await establish('Session-Expires: 100;refresher=uas'));
+    const later = ANSWER.replace('o=- 2 1', 'o=- 2 2');
+    dialogs[0]!.on('update', (_req, res) => {
+      res.send(200, { body: later });
+    });
+    const timer = ['Session-Expires: 100;refresher=uas'];
+    peer.send(request(peer, 'UPDATE', call, { cseq: 2, toTag, body: OFFER, headers: timer }));
+    await peer.next(/^SIP\/2.0 200[^]*CSeq: 2 UPDATE/);
+    vi.advanceTimersByTime(50_000);
+    expect((await peer.next(/^INVITE /)).endsWith(later)).toBe(true);
+  });
+
   it('that is ours and is refused ends the call', async () => {
     await establish('Session-Expires: 100;refresher=uas');
     vi.advanceTimersByTime(50_000);

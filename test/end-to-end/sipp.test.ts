@@ -66,7 +66,7 @@ describe('a call by sipp, with its own audio', () => {
       state: 'complete',
       direction: 'inbound',
       endReason: 'bye',
-      mapping: 'none',
+      mapping: 'signalled',
     });
     const [leg, ...others] = await loadLegs(test.pool, call!.id);
     expect(others).toEqual([]);

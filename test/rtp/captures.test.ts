@@ -5,6 +5,7 @@ import { isRtcp } from '../../src/rtp/packet.ts';
 import { parseRtcp } from '../../src/rtp/rtcp.ts';
 import { type CapturedDatagram, hasMaterial, MATERIAL, readPcap } from '../support/pcap.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
+import { TEST_RTCP } from '../support/rtcp-options.ts';
 
 const SKIPPED = 'skipped where ../shared/material is not beside the repository';
 
@@ -48,6 +49,7 @@ describe.skipIf(!hasMaterial)(`captures of real calls (${SKIPPED})`, () => {
     const flow = flowOf(expected.capture, expected.sourcePort);
     const sink = new RecordingSink();
     const media = new LegMedia({
+      rtcp: TEST_RTCP,
       codecs: new Map([
         [0, 'PCMU'],
         [8, 'PCMA'],

@@ -70,6 +70,30 @@ describe('JitterBuffer', () => {
     expect(buffer.counters).toMatchObject({ played: 3, lost: 2, late: 1 });
   });
 
+  it('waits longer for the next gap, once a packet came too late', () => {
+    const { played, push, buffer } = setUp();
+    push(1, 0);
+    push(3, 0);
+    buffer.poll(80);
+    push(2, 130);
+    expect(buffer.counters.late).toBe(1);
+    expect(buffer.holdMs).toBe(150);
+    push(5, 1_000);
+    buffer.poll(1_149);
+    expect(sequences(played)).toEqual([1, 3]);
+    push(4, 1_149);
+    expect(sequences(played)).toEqual([1, 3, 4, 5]);
+  });
+
+  it('learns nothing from copies, nor from what came before its first packet', () => {
+    const { push, buffer } = setUp();
+    push(10, 0);
+    push(11, 0);
+    push(10, 5_000);
+    push(9, 5_000);
+    expect(buffer.holdMs).toBe(80);
+  });
+
   it('counts the time of a second gap from the first packet behind that one', () => {
     const { played, push, buffer } = setUp();
     push(1, 0);

@@ -2,8 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { LegMedia } from '../../src/rtp/leg-media.ts';
+import type { LegMediaOptions } from '../../src/rtp/leg-media-options.ts';
+import type { SrtpTerms } from '../../src/rtp/srtp-key.ts';
+import type { TelephoneEvent } from '../../src/rtp/telephone-events.ts';
 import { LOSS, RecordingSink, SILENCE } from '../support/recording-sink.ts';
+import { TEST_RTCP } from '../support/rtcp-options.ts';
 import { codeAt, codes, type PacketFields, rtpDatagram } from '../support/rtp-stream.ts';
+import { SrtpPeer, testKey } from '../support/srtp-stream.ts';
 
 const PEER = '192.0.2.1';
 const PTIME_SAMPLES = 160;
@@ -12,6 +17,9 @@ interface Bench {
   readonly media: LegMedia;
   readonly sink: RecordingSink;
   readonly starts: number[];
+  readonly events: TelephoneEvent[];
+  /** What was told of silence: where it began, or how long it was. */
+  readonly silences: (readonly ['since' | 'was', number])[];
   /** Sends one datagram from the peer; the payload is the codes that belong to `atSample` unless given. */
   readonly send: (nowMs: number, fields: PacketFields & { atSample?: number; samples?: number }) => void;
   /** Sends packets 20 ms apart, the first at `fromMs`; packet `i` carries the leg's samples from 160·i on. */
@@ -24,10 +32,13 @@ interface Bench {
   readonly ticks: (fromMs: number, toMs: number) => void;
 }
 
-function setUp(): Bench {
+function setUp(options: Partial<LegMediaOptions> = {}): Bench {
+  const events: TelephoneEvent[] = [];
+  const silences: (readonly ['since' | 'was', number])[] = [];
   const sink = new RecordingSink();
   const starts: number[] = [];
   const media = new LegMedia({
+    rtcp: TEST_RTCP,
     codecs: new Map([
       [0, 'PCMU'],
       [8, 'PCMA'],
@@ -36,6 +47,10 @@ function setUp(): Bench {
     comfortNoisePayloadTypes: new Set([13]),
     sink,
     started: (atMs) => starts.push(atMs),
+    onTelephoneEvent: (event) => events.push(event),
+    onSilent: (sinceSample) => silences.push(['since', sinceSample]),
+    onBack: (silentMs) => silences.push(['was', silentMs]),
+    ...options,
   });
   const send: Bench['send'] = (nowMs, { atSample = 0, samples = PTIME_SAMPLES, ...fields }) => {
     media.takeRtp(rtpDatagram({ payload: codes(atSample, samples), ...fields }), PEER, 4_000, nowMs);
@@ -44,6 +59,8 @@ function setUp(): Bench {
     media,
     sink,
     starts,
+    events,
+    silences,
     send,
     flow: (fromMs, firstPacket, packets, fields = {}) => {
       for (let i = 0; i < packets; i++) {
@@ -207,6 +224,112 @@ describe('LegMedia', () => {
     ]);
     expectInPlace(sink.heard);
     expect(media.counters()).toMatchObject({ telephoneEventPackets: 20, packetsLost: 0, overlapMs: 0 });
+  });
+
+  it('tells a key once, where its first packet says it began, and counts no loss among its packets', () => {
+    const { flow, send, sink, media, events } = setUp();
+    flow(0, 0, 10);
+    for (const i of [0, 1, 2, 5, 6, 8, 9]) {
+      const payload = Uint8Array.of(7, i > 7 ? 0x8a : 10, (160 * i) >> 8, (160 * i) & 0xff);
+      send(200 + 20 * i, { sequenceNumber: 10 + i, timestamp: 1_600, payloadType: 101, payload });
+    }
+    flow(400, 20, 5);
+    expect(events).toEqual([{ code: 7, beginSample: 1_600, durationTicks: 1_280, end: 'told' }]);
+    expect(sink.runs).toEqual([
+      ['audio', 1_600],
+      ['silence', 1_600],
+      ['audio', 800],
+    ]);
+    expectInPlace(sink.heard);
+    expect(media.counters()).toMatchObject({ packetsLost: 3, concealedMs: 0, telephoneEventsMalformed: 0 });
+  });
+
+  it('tells a key without any end with the leg’s, and counts what is too short for one', () => {
+    const { flow, send, media, events } = setUp();
+    flow(0, 0, 2);
+    send(40, { sequenceNumber: 2, timestamp: 320, payloadType: 101, payload: Uint8Array.of(11, 10, 0, 80) });
+    send(60, { sequenceNumber: 3, timestamp: 320, payloadType: 101, payload: Uint8Array.of(11, 10, 0) });
+    media.finish();
+    expect(events).toEqual([{ code: 11, beginSample: 320, durationTicks: 80, end: 'inferred' }]);
+    expect(media.counters().telephoneEventsMalformed).toBe(1);
+  });
+
+  it('takes payload types of a new offer, and still those of the one before', () => {
+    const { flow, send, sink, media, events } = setUp();
+    flow(0, 0, 2, { payloadType: 8 });
+    media.renegotiate({
+      codecs: new Map([[111, 'PCMA']]),
+      telephoneEventPayloadTypes: new Set([96]),
+      comfortNoisePayloadTypes: new Set(),
+    });
+    flow(40, 2, 1, { payloadType: 8 });
+    flow(60, 3, 2, { payloadType: 111 });
+    const payload = Uint8Array.of(1, 0x8a, 0, 80);
+    send(100, { sequenceNumber: 5, timestamp: 800, payloadType: 96, payload });
+    flow(120, 6, 1, { payloadType: 111 });
+    expect([...sink.laws]).toEqual(['PCMA']);
+    expectInPlace(sink.heard);
+    expect(events).toMatchObject([{ code: 1, beginSample: 800 }]);
+    expect(media.counters().packetsUnknownPayloadType).toBe(0);
+  });
+
+  it('knows comfort noise of the static type 19, which was not offered', () => {
+    const { flow, send, sink, media } = setUp();
+    flow(0, 0, 2);
+    send(40, { sequenceNumber: 2, timestamp: 320, payloadType: 19, payload: Uint8Array.of(0x40, 1, 2) });
+    flow(80, 4, 1, { sequenceNumber: 3 });
+    expect(sink.runs).toEqual([
+      ['audio', 320],
+      ['silence', 320],
+      ['audio', 160],
+    ]);
+    expect(media.counters().comfortNoisePackets).toBe(1);
+  });
+
+  it('tells of silence and of its end, and of none while the line is held', () => {
+    const { flow, ticks, media, silences } = setUp();
+    flow(0, 0, 50);
+    ticks(1_000, 10_900);
+    expect(silences).toEqual([]);
+    ticks(11_000, 15_000);
+    expect(silences).toEqual([['since', 8_000]]);
+    flow(15_020, 751, 2);
+    expect(silences.at(-1)).toEqual(['was', 14_040]);
+    media.expect('nothing', 15_100);
+    ticks(15_100, 60_000);
+    expect(silences).toHaveLength(2);
+  });
+
+  it('does not take a payload type that nobody knows for media', () => {
+    const { flow, ticks, silences } = setUp({ silentAfterMs: 500 });
+    flow(0, 0, 2);
+    for (let nowMs = 40; nowMs <= 600; nowMs += 20) {
+      flow(nowMs, nowMs / 20, 1, { payloadType: 18 });
+      ticks(nowMs, nowMs);
+    }
+    expect(silences).toHaveLength(1);
+  });
+
+  it('hears only the address that was signalled, and after a re-INVITE the new one', () => {
+    const { flow, sink, media } = setUp({ signalled: { address: '203.0.113.7', port: 4_000 } });
+    flow(0, 0, 5);
+    expect(media.counters()).toMatchObject({ packetsForeign: 5, packetsReceived: 0 });
+    media.relatch({ address: PEER, port: 4_000 });
+    flow(100, 5, 5);
+    expect(sink.heard).toEqual([...codes(800, 800)]);
+    expect(media.lastSource).toMatchObject({ address: PEER, port: 4_000, timestamp: 160 * 9, atMs: 180 });
+  });
+
+  it('waits as long for a gap as the network’s jitter asks', () => {
+    const { flow, sink, media } = setUp();
+    const arrivals = Array.from({ length: 200 }, (_, packet) => ({
+      packet,
+      atMs: 20 * packet + 100 * (packet & 1),
+    }));
+    for (const { packet, atMs } of arrivals.sort((a, b) => a.atMs - b.atMs)) flow(atMs, packet, 1);
+    media.finish();
+    expect(media.counters().gapHoldMs).toBe(240);
+    expectInPlace(sink.heard);
   });
 
   it('does not hear a payload type that was not negotiated, nor take its number for a loss', () => {
@@ -422,5 +545,79 @@ describe('LegMedia', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('LegMedia over SRTP', () => {
+  const SUITE = 'AES_CM_128_HMAC_SHA1_80';
+  const terms = (n: number): SrtpTerms => ({ suite: SUITE, remoteKeys: [testKey(n)], localKey: testKey(9) });
+  /** Twenty packets, the leg's samples from the first on; sequence numbers wrap after five. */
+  const plain = (i: number, ssrc = 0x1234): Buffer =>
+    rtpDatagram({
+      sequenceNumber: 65_531 + i,
+      timestamp: PTIME_SAMPLES * i,
+      ssrc,
+      payload: codes(PTIME_SAMPLES * i, PTIME_SAMPLES),
+    });
+
+  function setUpSecure(): {
+    media: LegMedia;
+    sink: RecordingSink;
+    take: (datagram: Buffer, i: number) => void;
+  } {
+    const { media, sink } = setUp({ security: terms(1) });
+    return {
+      media,
+      sink,
+      take: (datagram, i) => {
+        media.takeRtp(Buffer.from(datagram), PEER, 4_000, 20 * i);
+      },
+    };
+  }
+
+  it('plays every sample across the wrap of the sequence number, and none of what was tampered with or replayed', () => {
+    const { media, sink, take } = setUpSecure();
+    const peer = new SrtpPeer(SUITE, testKey(1));
+    const sealed = Array.from({ length: 20 }, (_, i) => peer.protect(plain(i)));
+    for (const [i, datagram] of sealed.entries()) {
+      const tampered = Buffer.from(datagram);
+      tampered[40]! ^= 0x01;
+      take(tampered, i);
+      take(plain(i), i);
+      take(datagram, i);
+      if (i >= 3) take(sealed[i - 3]!, i);
+    }
+    expect(sink.heard).toEqual([...codes(0, 20 * PTIME_SAMPLES)]);
+    expect(media.counters()).toMatchObject({
+      packetsReceived: 20,
+      packetsLost: 0,
+      packetsDuplicate: 0,
+      packetsUnauthenticated: 40,
+      packetsReplayed: 17,
+    });
+  });
+
+  it('goes on after a change of SSRC', () => {
+    const { media, sink, take } = setUpSecure();
+    const peer = new SrtpPeer(SUITE, testKey(1));
+    for (let i = 0; i < 20; i++) take(peer.protect(plain(i, i < 10 ? 1 : 2)), i);
+    expect(sink.heard).toEqual([...codes(0, 20 * PTIME_SAMPLES)]);
+    expect(media.counters()).toMatchObject({
+      packetsReceived: 20,
+      ssrcChanges: 1,
+      packetsUnauthenticated: 0,
+    });
+  });
+
+  it('goes on without a gap when a new offer brings another key', () => {
+    const { media, sink, take } = setUpSecure();
+    const [old, fresh] = [new SrtpPeer(SUITE, testKey(1)), new SrtpPeer(SUITE, testKey(2))];
+    for (let i = 0; i < 20; i++) {
+      if (i === 8) media.secure(terms(2));
+      // Two packets under the old key are on their way when the new one is answered.
+      take((i < 10 ? old : fresh).protect(plain(i)), i);
+    }
+    expect(sink.heard).toEqual([...codes(0, 20 * PTIME_SAMPLES)]);
+    expect(media.counters()).toMatchObject({ packetsReceived: 20, packetsUnauthenticated: 0 });
   });
 });

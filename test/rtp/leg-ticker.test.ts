@@ -5,7 +5,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 
 describe('LegTicker', () => {
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setImmediate', 'clearImmediate'] });
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -17,7 +17,7 @@ describe('LegTicker', () => {
       ticker: new LegTicker(clock),
       pass: (ms) => {
         clock.advance(ms);
-        vi.advanceTimersByTime(100);
+        vi.advanceTimersToNextTimer();
       },
       leg: () => {
         const ticks: number[] = [];
@@ -57,13 +57,25 @@ describe('LegTicker', () => {
     ticker.remove(other);
   });
 
-  it('leaves out a tick that is overdue, because sockets were not read meanwhile', () => {
+  it('lets a tick that is overdue wait until the sockets were read', () => {
     const { ticker, pass, leg } = setUp();
     const one = leg();
     ticker.add(one);
     pass(400);
-    pass(100);
-    expect(one.ticks).toEqual([5_500]);
+    expect(one.ticks).toEqual([]);
+    pass(3);
+    expect(one.ticks).toEqual([5_403]);
+    pass(97);
+    expect(one.ticks).toEqual([5_403, 5_500]);
     ticker.remove(one);
+  });
+
+  it('forgets a tick that waits when the last leg goes', () => {
+    const { ticker, pass, leg } = setUp();
+    const one = leg();
+    ticker.add(one);
+    pass(400);
+    ticker.remove(one);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -14,7 +14,7 @@ import { codes, type PacketFields, rtpDatagram } from '../support/rtp-stream.ts'
 
 /** A range that other test processes will hardly use at the same time; where they do, the pool goes on. */
 function portRange(pairs: number): { firstPort: number; lastPort: number } {
-  const firstPort = 10_000 + 2 * Math.floor(Math.random() * 9_000);
+  const firstPort = 10_000 + 2 * Math.floor(Math.random() * 4_950);
   return { firstPort, lastPort: firstPort + 2 * pairs - 1 };
 }
 

@@ -16,22 +16,30 @@ const GOODBYE = '81cb0001 11223344';
 
 describe('parseRtcp', () => {
   it('reads the sender report out of a compound datagram', () => {
-    const [report] = parseRtcp(bytes(SENDER_REPORT + DESCRIPTION + GOODBYE)) ?? [];
+    const [report] = parseRtcp(bytes(SENDER_REPORT + DESCRIPTION + GOODBYE))?.reports ?? [];
     expect(report).toBeInstanceOf(RtcpSrPacket);
     expect(report?.ssrc).toBe(0x1122_3344);
     expect((report as RtcpSrPacket).senderInfo.rtpTimestamp).toBe(0xa0b0);
   });
 
   it('reads a receiver report', () => {
-    expect(parseRtcp(bytes(RECEIVER_REPORT))).toMatchObject([{ reports: [{ packetsLost: 2, jitter: 16 }] }]);
+    expect(parseRtcp(bytes(RECEIVER_REPORT))).toMatchObject({
+      reports: [{ reports: [{ packetsLost: 2, jitter: 16 }] }],
+      goodbyes: [],
+    });
+  });
+
+  it('reads who leaves', () => {
+    expect(parseRtcp(bytes(RECEIVER_REPORT + GOODBYE))?.goodbyes).toEqual([0x1122_3344]);
+    expect(parseRtcp(bytes('82cb0003 00000001 00000002 02676f00'))?.goodbyes).toEqual([1, 2]);
   });
 
   it('takes packets that it does not read', () => {
-    expect(parseRtcp(bytes(GOODBYE))).toEqual([]);
+    expect(parseRtcp(bytes(DESCRIPTION))).toEqual({ reports: [], goodbyes: [] });
   });
 
   it('overlooks part of a word at the end, which devices in the field leave behind their descriptions', () => {
-    expect(parseRtcp(bytes(RECEIVER_REPORT + '0000'))).toHaveLength(1);
+    expect(parseRtcp(bytes(RECEIVER_REPORT + '0000'))?.reports).toHaveLength(1);
   });
 
   it.each([
@@ -42,6 +50,7 @@ describe('parseRtcp', () => {
     ['a length beyond the end', '80c90002 11223344'],
     ['a word left over', RECEIVER_REPORT + '00000000'],
     ['a report shorter than its count says', '82c90001 11223344'],
+    ['a BYE shorter than its count says', '82cb0001 11223344'],
     ['a sender report without sender information', '80c80001 11223344'],
     ['a second packet that is cut', SENDER_REPORT + '81ca0009 11223344'],
   ])('finds %s malformed', (_, hex) => {

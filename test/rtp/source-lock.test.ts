@@ -1,22 +1,33 @@
 import { describe, expect, it } from 'vitest';
 
+import type { LastSource } from '../../src/rtp/late-sender.ts';
 import { RtpPacket } from '../../src/rtp/packet.ts';
 import { SourceLock, type SourceVerdict } from '../../src/rtp/source-lock.ts';
 
 const PEER = '192.0.2.1:4000';
 
-function setUp(): {
+function toSource(source: string): { address: string; port: number } {
+  const colon = source.lastIndexOf(':');
+  return { address: source.slice(0, colon), port: Number(source.slice(colon + 1)) };
+}
+
+function setUp(
+  signalled?: string,
+  last?: LastSource,
+): {
   lock: SourceLock;
   judge: (sequenceNumber: number, ssrc?: number, source?: string) => SourceVerdict;
   extended: () => number;
 } {
-  const lock = new SourceLock();
+  const lock = new SourceLock(signalled === undefined ? undefined : toSource(signalled), last);
   const packet = new RtpPacket();
   const judge = (sequenceNumber: number, ssrc = 1, source = PEER): SourceVerdict => {
-    const [address, port] = source.split(':');
+    const { address, port } = toSource(source);
     packet.sequenceNumber = sequenceNumber;
+    packet.timestamp = 160 * sequenceNumber;
+    packet.arrivalMs = 20 * sequenceNumber;
     packet.ssrc = ssrc;
-    return lock.judge(packet, address!, Number(port));
+    return lock.judge(packet, address, port);
   };
   return { lock, judge, extended: () => packet.extendedSequence };
 }
@@ -141,5 +152,117 @@ describe('SourceLock', () => {
     judge(1);
     lock.dismissCandidates();
     expect(lock.unconfirmedPackets).toBe(1);
+  });
+
+  describe('where the peer signalled a public address', () => {
+    const SIGNALLED = '203.0.113.5:4000';
+
+    it.each(['203.0.113.5:4000', '203.0.113.5:61000', '::ffff:203.0.113.5:4000'])('takes %s', (source) => {
+      const { judge } = setUp(SIGNALLED);
+      judge(1, 1, source);
+      expect(judge(2, 1, source)).toBe('admitted');
+    });
+
+    it.each(['203.0.113.6:4000', '192.168.0.1:4000', '::1:4000'])('never takes %s', (source) => {
+      const { lock, judge } = setUp(SIGNALLED);
+      for (let i = 1; i < 5; i++) expect(judge(i, 1, source)).toBe('foreign');
+      expect(lock.lastSource).toBeUndefined();
+    });
+
+    it.each(['192.0.2.9', '::ffff:192.0.2.9'])(
+      'takes %s, where its SIP comes from, until the signalled address speaks',
+      (host) => {
+        const { lock, judge } = setUp(SIGNALLED);
+        lock.relatch({ ...toSource(SIGNALLED), sipAddress: '192.0.2.9' });
+        judge(1, 1, '192.0.2.10:4000');
+        expect(judge(2, 1, '192.0.2.10:4000')).toBe('foreign');
+        judge(1, 2, `${host}:7000`);
+        expect(judge(2, 2, `${host}:7000`)).toBe('admitted');
+        judge(1, 3, SIGNALLED);
+        expect(judge(2, 3, SIGNALLED)).toBe('admitted');
+        expect(judge(3, 2, `${host}:7000`)).toBe('foreign');
+      },
+    );
+
+    it('reads IPv6 in any spelling', () => {
+      const { judge } = setUp('2001:0DB8:0:0:0:0:0:1:4000');
+      judge(1, 1, '2001:db8::1:4000');
+      expect(judge(2, 1, '2001:db8::1:4000')).toBe('admitted');
+      expect(judge(3, 1, '2001:db8::2:4000')).toBe('foreign');
+    });
+
+    it('takes only the new address after a re-INVITE named it', () => {
+      const { lock, judge } = setUp(SIGNALLED);
+      judge(1, 1, SIGNALLED);
+      judge(2, 1, SIGNALLED);
+      lock.relatch(toSource('203.0.113.9:5000'));
+      expect(judge(1, 9, '203.0.113.66:5000')).toBe('foreign');
+      expect(judge(3, 1, SIGNALLED)).toBe('current');
+      judge(50, 7, '203.0.113.9:5000');
+      expect(judge(51, 7, '203.0.113.9:5000')).toBe('admitted');
+      expect(judge(4, 1, SIGNALLED)).toBe('foreign');
+    });
+
+    it('lets nobody in after a re-INVITE that names where the source is', () => {
+      const { lock, judge } = setUp('203.0.113.5:9');
+      judge(1, 1, SIGNALLED);
+      judge(2, 1, SIGNALLED);
+      lock.relatch(toSource(SIGNALLED));
+      for (let i = 1; i < 4; i++) expect(judge(i, 9, '203.0.113.5:7000')).toBe('foreign');
+      expect(judge(3, 1, SIGNALLED)).toBe('current');
+    });
+  });
+
+  describe.each(['192.168.1.7:4000', '10.0.0.1:4000', '100.64.0.1:4000', '127.0.0.1:4000', 'fd00::7:4000'])(
+    'where the peer signalled %s',
+    (signalled) => {
+      it('takes the first that sends valid packets, then the signalled one, and never a third', () => {
+        const { judge } = setUp(signalled);
+        const [first, third] = ['198.51.100.1:7000', '198.51.100.2:7000'];
+        judge(1, 1, first);
+        expect(judge(2, 1, first)).toBe('admitted');
+        expect(judge(1, 3, third)).toBe('foreign');
+        // It takes over although the one in its place talks on.
+        expect(judge(100, 5, signalled)).toBe('probation');
+        expect(judge(3, 1, first)).toBe('current');
+        expect(judge(101, 5, signalled)).toBe('admitted');
+        expect(judge(4, 1, first)).toBe('foreign');
+        expect(judge(2, 3, third)).toBe('foreign');
+        expect(judge(102, 5, signalled)).toBe('current');
+      });
+    },
+  );
+
+  it('takes a host name in place of an address for none', () => {
+    const { judge } = setUp('media.example.com:4000');
+    judge(1);
+    expect(judge(2)).toBe('admitted');
+  });
+
+  describe('on ports that were used before', () => {
+    // Its last packet came at 1 s; the next one below has number 100 and comes at 2 s.
+    const last = { address: '192.0.2.1', port: 4_000, ssrc: 1, timestamp: 8_000, atMs: 1_000 };
+
+    it('never hears the sender of the last call, however long it goes on', () => {
+      const { judge } = setUp(undefined, last);
+      for (let i = 100; i < 200; i++) expect(judge(i)).toBe('foreign');
+      judge(200, 2);
+      expect(judge(201, 2)).toBe('admitted');
+      expect(judge(202)).toBe('foreign');
+    });
+
+    it('hears a device that has the same SSRC in each call', () => {
+      const { judge } = setUp(undefined, { ...last, timestamp: 3_000_000_000 });
+      judge(100);
+      expect(judge(101)).toBe('admitted');
+    });
+
+    it('forgets it after ten minutes', () => {
+      const { judge } = setUp(undefined, { ...last, timestamp: 0, atMs: -598_999 });
+      expect(judge(50)).toBe('foreign');
+      const { judge: judgeLater } = setUp(undefined, { ...last, timestamp: 0, atMs: -599_001 });
+      judgeLater(50);
+      expect(judgeLater(51)).toBe('admitted');
+    });
   });
 });

@@ -7,6 +7,8 @@ function setUp(): {
   timeline: Timeline;
   log: (readonly [what: string, beginSample: number, samples: number])[];
   starts: number[];
+  /** Stretches that were told to be lost, `[begin, samples]`. */
+  lost: [number, number][];
   /** Places a packet of 160 samples unless told otherwise. */
   place: (timestamp: number, arrivalMs: number, more?: { samples?: number; lostBefore?: number }) => void;
 } {
@@ -17,13 +19,16 @@ function setUp(): {
     log.push([what, position, samples]);
     position += samples;
   };
+  const lost: [number, number][] = [];
   const timeline = new Timeline({
     fill: emit,
+    lost: (beginSample, samples) => lost.push([beginSample, samples]),
     started: (atMs) => starts.push(atMs),
   });
   return {
     timeline,
     log,
+    lost,
     starts,
     place: (timestamp, arrivalMs, { samples = 160, lostBefore = 0 } = {}) => {
       const skipped = timeline.place(timestamp >>> 0, samples, lostBefore, arrivalMs);
@@ -43,6 +48,23 @@ describe('Timeline', () => {
       ['audio', 0, 160],
       ['audio', 160, 160],
     ]);
+  });
+
+  it('lets no sender claim hours in a minute: leaps are filled up to 10 s, and as fast as time passes', () => {
+    const { place, timeline, log } = setUp();
+    for (let packet = 0; packet < 500; packet += 1) place(packet * 9_000 * 8, packet * 20);
+    const filled = log.reduce((total, [what, , samples]) => total + (what === 'audio' ? 0 : samples), 0);
+    // 10 s passed: 10 s of credit at the beginning, 10 s that came back, and what really passed.
+    expect(filled / 8).toBeGreaterThanOrEqual(9_000);
+    expect(filled / 8).toBeLessThanOrEqual(30_000);
+    expect(timeline.counters.timestampResets).toBeGreaterThan(400);
+  });
+
+  it('believes silence suppression that lasts as long as it says, however often', () => {
+    const { place, timeline } = setUp();
+    for (let burst = 0; burst < 100; burst += 1) place(burst * 5_000 * 8, burst * 5_000);
+    expect(timeline.counters.timestampResets).toBe(0);
+    expect(timeline.positionSamples).toBe(99 * 5_000 * 8 + 160);
   });
 
   it('fills a 3-packet gap with 480 samples as loss', () => {
@@ -170,11 +192,14 @@ describe('Timeline', () => {
     });
 
     it('counts as loss what was filled while packets were lost, once that is known', () => {
-      const { timeline, place } = setUp();
+      const { timeline, place, lost } = setUp();
       place(0, 0);
       timeline.tick(700);
+      expect(timeline.positionSamples).toBe(160 + 2_400);
       place(160 * 31, 820, { lostBefore: 20 });
       expect(timeline.counters).toMatchObject({ lossSamples: 20 * 160, silenceSamples: 10 * 160 });
+      // The gap that was left is 2,400 samples; 800 of those that ticks filled before it were lost, too.
+      expect(lost).toEqual([[1_760, 3_200]]);
     });
 
     it('fills at most a second in one tick, after the process stood still', () => {
@@ -283,6 +308,30 @@ describe('Timeline', () => {
       expect(timeline.positionSamples).toBe(160 * 360_000);
     },
   );
+
+  it('says where lost packets were', () => {
+    const { place, lost } = setUp();
+    place(0, 0);
+    place(640, 80, { lostBefore: 3 });
+    place(4_000, 500, { lostBefore: 2 });
+    place(4_160, 520);
+    expect(lost).toEqual([
+      [160, 480],
+      [800, 320],
+    ]);
+  });
+
+  it('says where a timestamp is that is not that of audio, such as an event’s', () => {
+    const { timeline, place } = setUp();
+    expect(timeline.sampleAt(1_000, 0)).toBeUndefined();
+    place(1_000, 0);
+    expect([1_000, 1_160, 3_000].map((t) => timeline.sampleAt(t, 20))).toEqual([0, 160, 2_000]);
+    // Counted apart, by its own clock: here and now, also where no tick has filled up to now.
+    expect(timeline.sampleAt(0, 20)).toBe(160);
+    expect(timeline.sampleAt(3_000_000_000, 2_000)).toBe(16_160);
+    timeline.reanchor();
+    expect(timeline.sampleAt(1_160, 1_000)).toBe(8_160);
+  });
 
   it('says which timestamps fall into a stretch that was filled', () => {
     const { timeline, place } = setUp();

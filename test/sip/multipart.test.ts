@@ -41,6 +41,15 @@ describe('splitBody', () => {
       'multipart/mixed;boundary=b',
       `--b\r\nContent-Type: application/sdp\r\n\r\n${SDP}\r\n--b\r\nContent-Type: application/rs-metadata+xml\r\n\r\n${XML}\r\n--b--\r\n\0\0garbage`,
     ],
+    'without a line end before the boundary': [
+      'multipart/mixed;boundary=sonus-content-delim',
+      `--sonus-content-delim\r\nContent-Type: application/sdp\r\n\r\n${SDP}\r\n--sonus-content-delim\r\nContent-Type: application/rs-metadata+xml\r\n\r\n${XML}--sonus-content-delim--`,
+    ],
+    'with a blank line before the part headers, and folded ones': [
+      'multipart/mixed;boundary=b',
+      `--b\r\n\r\nContent-Type: application/sdp\r\nContent-Disposition: session;\r\n handling=required\r\n\r\n${SDP}\r\n--b\r\nContent-Type: application/rs-metadata+xml;\r\n charset=utf-8\r\n\r\n${XML}\r\n--b--`,
+    ],
+    'without part headers': ['multipart/mixed;boundary=b', `--b\r\n\r\n${SDP}\r\n--b\r\n\r\n${XML}\r\n--b--`],
     'without the blank line behind the part headers': [
       'multipart/mixed;boundary=b',
       `--b\r\nContent-Type: application/sdp\r\n${SDP}\r\n--b\r\nContent-Type: application/rs-metadata+xml\r\n${XML}\r\n--b--`,

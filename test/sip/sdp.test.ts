@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { CallscribeError } from '../../src/errors.ts';
-import { answerDirection, isAcceptable, readOffer, writeAnswer } from '../../src/sip/sdp.ts';
+import { isAcceptable, readOffer } from '../../src/sip/sdp.ts';
+import { answerDirection, writeAnswer } from '../../src/sip/sdp-answer.ts';
+import { agreeLine, OWN_LINE, widenLine, writeOffer } from '../../src/sip/sdp-offer.ts';
+import { testKey } from '../support/srtp-stream.ts';
 
 const SESSION = { sessionId: '7', version: 1, address: '192.0.2.1' };
 
@@ -148,5 +151,232 @@ describe('isAcceptable', () => {
   ])('%s: %s', (line, expected) => {
     const [read] = readOffer(offer(line)).lines;
     expect(read !== undefined && isAcceptable(read, 0)).toBe(expected);
+  });
+});
+
+describe('lines over SRTP', () => {
+  const inline = (n: number): string => `inline:${testKey(n).keyAndSalt.reveal().toString('base64')}`;
+  const secure = (protocol: string, ...crypto: string[]): string =>
+    offer(`m=audio 4000 ${protocol} 0`, ...crypto.map((line) => `a=crypto:${line}`));
+  const S80 = 'AES_CM_128_HMAC_SHA1_80';
+
+  it.each([
+    ['RTP/SAVP with a key', secure('RTP/SAVP', `1 ${S80} ${inline(1)}`), true],
+    ['RTP/SAVPF with a key', secure('RTP/SAVPF', `1 ${S80} ${inline(1)}`), true],
+    ['RTP/SAVP without one', secure('RTP/SAVP'), false],
+    ['RTP/SAVP with one that we cannot use', secure('RTP/SAVP', `1 AEAD_AES_256_GCM ${inline(1)}`), false],
+    ['RTP/SAVP without encryption', secure('RTP/SAVP', `1 ${S80} ${inline(1)} UNENCRYPTED_SRTP`), false],
+    ['DTLS', secure('UDP/TLS/RTP/SAVP', `1 ${S80} ${inline(1)}`), false],
+  ])('%s', (_, sdp, taken) => {
+    expect(isAcceptable(readOffer(sdp).lines[0]!, 0)).toBe(taken);
+  });
+
+  it('answers each line of a mixed offer by itself: the plain one plainly, the secure one by tag and our key', () => {
+    const mixed = readOffer(
+      offer(
+        'm=audio 4000 RTP/AVP 8',
+        'a=label:1',
+        'm=audio 4002 RTP/SAVP 8',
+        'a=label:2',
+        `a=crypto:1 AES_CM_128_HMAC_SHA1_32 ${inline(1)}`,
+        `a=crypto:2 ${S80} ${inline(2)}`,
+        'm=audio 4004 RTP/SAVP 8',
+        'a=label:3',
+      ),
+    );
+    const key = testKey(3);
+    const answer = writeAnswer(
+      mixed,
+      [
+        { kind: 'accept', rtpPort: 20_000, rtcpPort: 20_001 },
+        { kind: 'accept', rtpPort: 20_002, rtcpPort: 20_003, crypto: { tag: 2, suite: S80, key } },
+        { kind: 'refuse' },
+      ],
+      SESSION,
+    );
+    const lines = answer.split('\r\n').filter((line) => /^m=|^a=crypto|^a=label/.test(line));
+    expect(lines).toEqual([
+      'm=audio 20000 RTP/AVP 8',
+      'a=label:1',
+      'm=audio 20002 RTP/SAVP 8',
+      `a=crypto:2 ${S80} ${inline(3)}`,
+      'a=label:2',
+      'm=audio 0 RTP/SAVP 8',
+      'a=label:3',
+    ]);
+  });
+
+  it('reads where RTCP is wanted', () => {
+    const rtcpOf = (...lines: string[]) =>
+      readOffer(offer('m=audio 4000 RTP/AVP 0', ...lines)).lines[0]?.rtcp;
+    expect(rtcpOf()).toBeUndefined();
+    expect(rtcpOf('a=rtcp:4711')).toEqual({ port: 4711, address: undefined });
+    expect(rtcpOf('a=rtcp:4711 IN IP4 192.0.2.9')).toEqual({ port: 4711, address: '192.0.2.9' });
+  });
+});
+
+describe('what is read of offers in the field', () => {
+  const first = (...media: string[]) => readOffer(offer(...media)).lines[0];
+
+  it('takes c= of the line before that of the session; a placeholder is no address, but says hold', () => {
+    expect(first('m=audio 1 RTP/AVP 0', 'c=IN IP4 192.0.2.9')).toMatchObject({
+      address: '192.0.2.9',
+      nullAddress: false,
+    });
+    expect(first('m=audio 1 RTP/AVP 0')?.address).toBe('198.51.100.7');
+    expect(first('m=audio 1 RTP/AVP 0', 'c=IN IP4 0.0.0.0')).toMatchObject({
+      address: undefined,
+      nullAddress: true,
+    });
+    const without = readOffer('v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 1 RTP/AVP 0\r\n');
+    expect(without.lines[0]).toMatchObject({ address: undefined, nullAddress: false });
+  });
+
+  it.each([
+    ['16777227', '16777227'],
+    ['0', '0'],
+    ['a_leg', 'a_leg'],
+    ['007', '007'],
+  ])('label %s is echoed as it stands', (label, expected) => {
+    const read = readOffer(offer('m=audio 1 RTP/AVP 0', `a=label:${label}`));
+    expect(read.lines[0]?.label).toBe(expected);
+    const answer = writeAnswer(
+      read,
+      [{ kind: 'accept', rtpPort: 2, rtcpPort: 3, crypto: undefined }],
+      SESSION,
+    );
+    expect(answer).toContain(`a=label:${expected}\r\n`);
+  });
+
+  it('reads static payload types without rtpmap, events and comfort noise under any number', () => {
+    expect(
+      first('m=audio 1 RTP/AVP 0 8 19 96 126', 'a=rtpmap:96 telephone-event/8000', 'a=rtpmap:126 CN/8000'),
+    ).toMatchObject({
+      g711: [
+        { payloadType: 0, law: 'PCMU' },
+        { payloadType: 8, law: 'PCMA' },
+      ],
+      telephoneEvent: { payloadType: 96, events: '0-15' },
+      comfortNoise: 19,
+    });
+  });
+
+  it('reads an address and a codec that look like numbers, which the parser hands over as such', () => {
+    const [line] = readOffer(
+      offer('m=audio 4000 RTP/AVP 8 96', 'c=IN IP4 65536', 'a=rtpmap:96 8000/8000'),
+    ).lines;
+    expect(line).toMatchObject({ address: '65536', g711: [{ payloadType: 8, law: 'PCMA' }] });
+  });
+
+  it('reads a count of ports, an unknown attribute, and i=', () => {
+    expect(first('m=audio 4000/2 RTP/AVP 0', 'i=party 7', 'a=direction:both')).toMatchObject({
+      port: 4000,
+      direction: 'sendrecv',
+      information: 'party 7',
+    });
+  });
+});
+
+describe('any offer', () => {
+  const media = fc.record({
+    type: fc.constantFrom('audio', 'video', 'message', 'application', 'image'),
+    port: fc.integer({ min: 0, max: 65_535 }),
+    protocol: fc.constantFrom(
+      'RTP/AVP',
+      'RTP/AVPF',
+      'RTP/SAVP',
+      'RTP/SAVPF',
+      'TCP/MSRP',
+      'udptl',
+      'UDP/TLS/RTP/SAVPF',
+    ),
+    formats: fc.array(fc.integer({ min: 0, max: 127 }), { minLength: 1, maxLength: 8 }),
+    attributes: fc.subarray([
+      'a=sendonly',
+      'a=inactive',
+      'a=label:7',
+      'a=rtcp-mux',
+      'a=ptime:60',
+      'c=IN IP4 0.0.0.0',
+      'a=rtpmap:101 telephone-event/8000',
+      'a=rtpmap:0 opus/48000/2',
+      'a=fmtp:101 0-16',
+      'i=x',
+    ]),
+    accepted: fc.boolean(),
+  });
+
+  it('has an answer with as many lines, in the same order, of the same media and transport', () => {
+    fc.assert(
+      fc.property(fc.array(media, { minLength: 1, maxLength: 12 }), (lines) => {
+        const read = readOffer(
+          offer(
+            ...lines.flatMap(({ type, port, protocol, formats, attributes }) => [
+              `m=${type} ${port} ${protocol} ${formats.join(' ')}`,
+              ...attributes,
+            ]),
+          ),
+        );
+        const taken = read.lines.map((line, index) => isAcceptable(line, index) && lines[index]!.accepted);
+        const answer = writeAnswer(
+          read,
+          taken.map((isTaken) =>
+            isTaken
+              ? { kind: 'accept', rtpPort: 20_000, rtcpPort: 20_001, crypto: undefined }
+              : { kind: 'refuse' },
+          ),
+          SESSION,
+        );
+        const answered = readOffer(answer).lines;
+        expect(answered.map(({ media: type, protocol }) => `${type} ${protocol}`)).toEqual(
+          lines.map(({ type, protocol }) => `${type} ${protocol}`),
+        );
+        for (const [index, line] of answered.entries()) {
+          const offered = read.lines[index]!;
+          expect(line.port).toBe(taken[index] === true ? 20_000 : 0);
+          expect(line.label).toBe(offered.label);
+          if (taken[index] !== true) expect(line.formats).toBe(offered.formats);
+          else {
+            expect(line.g711).toEqual(offered.g711.slice(0, 1));
+            expect(['recvonly', 'inactive']).toContain(line.direction);
+            expect(line.rtcpMux).toBe(offered.rtcpMux);
+          }
+        }
+      }),
+      { seed: 3264, numRuns: 500 },
+    );
+  });
+});
+
+describe('our offer', () => {
+  it('keeps agreed numbers first, adds what is free, and understands the answer to it', () => {
+    const [agreed] = readOffer(
+      offer(
+        'm=audio 1 RTP/AVP 96 8',
+        'a=rtpmap:96 PCMU/8000',
+        'a=rtpmap:8 telephone-event/8000',
+        'a=label:x',
+      ),
+    ).lines;
+    const wide = widenLine(agreed!);
+    // 8 means events here, so A-law has no number; 13 is free.
+    expect(wide).toMatchObject({ g711: [{ payloadType: 96, law: 'PCMU' }], comfortNoise: 13 });
+    const text = writeOffer(
+      [{ line: wide, ports: { kind: 'accept', rtpPort: 20_000, rtcpPort: 20_001, crypto: undefined } }],
+      SESSION,
+    );
+    expect(text).toMatch(/^m=audio 20000 RTP\/AVP 96 8 13\r$/m);
+    expect(text).toMatch(/^a=recvonly\r$/m);
+    const [answer] = readOffer(offer('m=audio 7000 RTP/AVP 8', 'a=sendonly')).lines;
+    expect(agreeLine(OWN_LINE, answer!)).toMatchObject({
+      port: 7000,
+      g711: [
+        { payloadType: 8, law: 'PCMA' },
+        { payloadType: 0, law: 'PCMU' },
+      ],
+      telephoneEvent: { payloadType: 101 },
+    });
+    const [foreign] = readOffer(offer('m=audio 7000 RTP/AVP 18')).lines;
+    expect(isAcceptable(agreeLine(OWN_LINE, foreign!), 0)).toBe(false);
   });
 });

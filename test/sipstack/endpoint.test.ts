@@ -19,6 +19,7 @@ async function open(
   protocol: SipProtocol,
   host: string,
   limits: Partial<EndpointLimits> = {},
+  turnedAway: string[] = [],
 ): Promise<Opened> {
   const waiting: { text: string; flow: SipFlow }[] = [];
   const readers: ((got: { text: string; flow: SipFlow }) => void)[] = [];
@@ -30,6 +31,7 @@ async function open(
       if (reader === undefined) waiting.push(got);
       else reader(got);
     },
+    onTurnedAway: (reason) => turnedAway.push(reason),
     logger: silentLogger,
     limits,
   });
@@ -125,6 +127,56 @@ describe('a TCP endpoint', () => {
     await once(second, 'close');
     expect(server.endpoint.counters()).toMatchObject({ connections: 1, connectionsRefused: 1 });
     first.destroy();
+  });
+
+  it('takes no more of one source than its bound, and takes it again when one has gone', async () => {
+    const turnedAway: string[] = [];
+    await using server = await open('tcp', '127.0.0.1', { connectionsPerSourceMax: 1 }, turnedAway);
+    const { port } = server.endpoint.bound;
+    const first = connect(port, '127.0.0.1');
+    first.write(PING);
+    await server.next();
+    const second = connect(port, '127.0.0.1');
+    second.on('error', () => undefined);
+    await new Promise((resolve) => second.once('close', resolve));
+    expect(turnedAway).toEqual(['connections']);
+    first.destroy();
+    while (server.endpoint.counters().connections > 0) await new Promise((resolve) => setImmediate(resolve));
+    const third = connect(port, '127.0.0.1');
+    third.write(PING);
+    await server.next();
+    third.destroy();
+  });
+
+  it.each([
+    ['a byte now and then', ['OPTIONS sip:a SIP/2.0\r\n', 'A', ':', 'b']],
+    ['the body that it announced', ['OPTIONS sip:a SIP/2.0\r\nContent-Length: 10\r\n\r\n', '123']],
+  ])('closes a connection whose peer does not finish its message: %s', async (_, pieces) => {
+    const turnedAway: string[] = [];
+    await using server = await open('tcp', '127.0.0.1', { messageTimeoutMs: 40 }, turnedAway);
+    const socket = connect(server.endpoint.bound.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.resume();
+    // A whole message before does not count for the next one.
+    socket.write(PING);
+    await server.next();
+    for (const piece of pieces) socket.write(piece);
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(turnedAway).toEqual(['unfinished']);
+  });
+
+  it('leaves a peer alone that is between messages', async () => {
+    const turnedAway: string[] = [];
+    await using server = await open('tcp', '127.0.0.1', { messageTimeoutMs: 20 }, turnedAway);
+    const socket = connect(server.endpoint.bound.port, '127.0.0.1');
+    socket.write(PING.subarray(0, 10));
+    socket.write(PING.subarray(10));
+    await server.next();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    socket.write(PING);
+    await server.next();
+    expect(turnedAway).toEqual([]);
+    socket.destroy();
   });
 
   it('closes a connection on which nothing moves', async () => {

@@ -13,7 +13,13 @@ import type { TestDatabase } from '../support/database.ts';
 import { createDatabase } from '../support/database.ts';
 
 const run = promisify(execFile);
-const ALL = ['0001_calls_and_legs', '0002_sentences_and_events'];
+const ALL = [
+  '0001_calls_and_legs',
+  '0002_sentences_and_events',
+  '0003_role_evidence',
+  '0004_sentences_concealed',
+  '0005_call_links',
+];
 const databases: TestDatabase[] = [];
 
 afterEach(async () => {
@@ -45,6 +51,7 @@ describe('migrate', () => {
     expect(tables.map((row) => row['tablename'])).toEqual([
       'call_events',
       'call_identifiers',
+      'call_links',
       'calls',
       'legs',
       'schema_migrations',

@@ -34,6 +34,7 @@ export function aLeg(over: Partial<LegRecord> = {}): LegRecord {
     role: 'unknown',
     name: 'Anna',
     uri: 'sip:anna@example.com',
+    roleEvidence: { mapping: 'metadata', rule: 'stated', saw: 'role agent' },
     codec: 'PCMA',
     model: 'paraformer-realtime-8k-v2',
     vocabularyId: undefined,
@@ -78,6 +79,7 @@ export function aSentence(over: Partial<FinalSentence> & { callId: CallId; legId
     emoTag: undefined,
     emoConfidence: undefined,
     asrTaskId: '2bf83b9a-baeb-4fda-8d9a-000000000000',
+    concealedMs: 0,
     ...over,
   };
 }

@@ -19,13 +19,20 @@ if (target === undefined) throw new Error('the plan names no SIP target');
 await using caller = await openCaller({ target, transport: plan.transport });
 const impairments = { lossRate: 0, reorderRate: 0, duplicateRate: 0, ...plan.impairments };
 const calls = await Promise.all(
-  plan.calls.map(async ({ mode, seed, legs, headers }): Promise<PlacedCall> => {
+  plan.calls.map(async ({ mode, seed, legs, headers, ...options }): Promise<PlacedCall> => {
     const [first, ...rest] = legs.map(({ codesBase64, ...leg }): LegSource => ({
       ...leg,
       codes: Buffer.from(codesBase64, 'base64'),
     }));
     const sources = [first!, ...rest] as const;
-    const report = await caller.placeCall({ mode, seed, legs: sources, impairments, headers: headers ?? [] });
+    const report = await caller.placeCall({
+      ...options,
+      mode,
+      seed,
+      legs: sources,
+      impairments,
+      headers: headers ?? [],
+    });
     const plans = planCall({ legs: sources, ptimeMs: 20, impairments, seed });
     return { report, lostPackets: plans.map((leg) => [...leg.plan.lost]) };
   }),

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 import type { CallMode, CallReport } from '../../src/caller/call-report.ts';
+import type { PlaceCallOptions } from '../../src/caller/caller.ts';
 import type { Party } from '../../src/caller/leg-source.ts';
 
 export interface CallsPlan {
@@ -18,6 +19,8 @@ export interface CallsPlan {
     readonly mode: CallMode;
     readonly seed: number;
     readonly headers?: readonly string[];
+    readonly srtp?: PlaceCallOptions['srtp'];
+    readonly firstSequenceNumber?: number;
     readonly legs: readonly PlannedLeg[];
   }[];
 }

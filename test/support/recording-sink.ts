@@ -10,6 +10,7 @@ export const LOSS = -2;
 export class RecordingSink implements MediaSink {
   readonly heard: number[] = [];
   readonly laws = new Set<G711Law>();
+  readonly lostStretches: [beginSample: number, samples: number][] = [];
   ended = false;
 
   audio(law: G711Law, bytes: Uint8Array, begin: number, end: number): void {
@@ -20,6 +21,10 @@ export class RecordingSink implements MediaSink {
   fill(cause: FillCause, samples: number): void {
     const entry = cause === 'loss' ? LOSS : SILENCE;
     for (let i = 0; i < samples; i++) this.heard.push(entry);
+  }
+
+  lost(beginSample: number, samples: number): void {
+    this.lostStretches.push([beginSample, samples]);
   }
 
   end(): void {

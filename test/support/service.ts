@@ -35,6 +35,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
       SIP_LISTEN: 'udp:127.0.0.1:0,tcp:127.0.0.1:0',
       HTTP_LISTEN: '127.0.0.1:0',
       RTP_ADDRESS: '127.0.0.1',
+      RTP_PORTS: ownPorts(),
       ...(options.queue === 'redis' ? { REDIS_URL: redisUrl } : {}),
       ...server?.env,
       ...options.env,
@@ -58,6 +59,12 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
       await database.drop();
     },
   };
+}
+
+/** A thousand ports below those that systems give away, others than a neighbouring process of tests has. */
+function ownPorts(): string {
+  const first = 20_000 + (process.pid % 12) * 1_000;
+  return `${first}-${first + 999}`;
 }
 
 /**

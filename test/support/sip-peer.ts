@@ -1,10 +1,11 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, isIPv6, type Socket } from 'node:net';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 
 /** A SIP peer made of nothing but a socket: what it sends is written out in the test, what it gets is text. */
 export interface SipPeer extends AsyncDisposable {
-  readonly protocol: 'UDP' | 'TCP';
+  readonly protocol: 'UDP' | 'TCP' | 'TLS';
   readonly host: string;
   readonly port: number;
   /** `host:port` as it stands in a Via or Contact. */
@@ -50,6 +51,8 @@ export async function udpPeer(to: { host: string; port: number }): Promise<SipPe
   await once(socket, 'listening');
   const inbox = new Inbox();
   socket.on('message', (datagram) => {
+    // A report on media that some offer named at random: RTP and RTCP begin with version 2.
+    if (datagram[0]! >> 6 === 2) return;
     inbox.put(datagram.toString('utf8'));
   });
   const { port } = socket.address();
@@ -75,6 +78,22 @@ export async function udpPeer(to: { host: string; port: number }): Promise<SipPe
 export async function tcpPeer(to: { host: string; port: number }): Promise<SipPeer & { socket: Socket }> {
   const socket = connect({ host: to.host, port: to.port, noDelay: true });
   await once(socket, 'connect');
+  return streamPeer('TCP', socket);
+}
+
+/** With the certificate of its own that `options` holds, or with none. Takes whatever certificate the server shows. */
+export async function tlsPeer(
+  to: { host: string; port: number },
+  options: Pick<ConnectionOptions, 'cert' | 'key' | 'minVersion' | 'maxVersion'> = {},
+): Promise<SipPeer & { socket: TLSSocket }> {
+  const socket = connectTls({ ...options, host: to.host, port: to.port, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  // With TLS 1.3 a server refuses a certificate after the client believes to be connected.
+  socket.on('error', () => undefined);
+  return { ...streamPeer('TLS', socket), socket };
+}
+
+function streamPeer(protocol: 'TCP' | 'TLS', socket: Socket): SipPeer & { socket: Socket } {
   const inbox = new Inbox();
   let pending = Buffer.alloc(0);
   socket.on('data', (chunk) => {
@@ -102,7 +121,7 @@ export async function tcpPeer(to: { host: string; port: number }): Promise<SipPe
   const host = socket.localAddress!;
   const port = socket.localPort!;
   return {
-    protocol: 'TCP',
+    protocol,
     socket,
     host,
     port,
@@ -162,7 +181,7 @@ export function request(
     `To: <sip:uas@example.org>${to}`,
     `Call-ID: ${call.callId}`,
     `CSeq: ${options.cseq ?? 1} ${options.cseqMethod ?? method}`,
-    `Contact: <sip:peer@${peer.hostport}${peer.protocol === 'TCP' ? ';transport=tcp' : ''}>`,
+    `Contact: <sip:peer@${peer.hostport}${peer.protocol === 'UDP' ? '' : `;transport=${peer.protocol.toLowerCase()}`}>`,
     ...(options.headers ?? []),
     ...(body.length === 0 ? [] : [`Content-Type: ${options.contentType ?? 'application/sdp'}`]),
     `Content-Length: ${body.length}`,

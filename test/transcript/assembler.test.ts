@@ -6,8 +6,15 @@ import { TranscriptAssembler } from '../../src/transcript/assembler.ts';
 
 const STARTED_AT = new Date('2026-11-22T08:00:00.000Z');
 
-function assembler(): TranscriptAssembler {
-  return new TranscriptAssembler({ callId: newCallId(), legId: newLegId(), legNo: 1, startedAt: STARTED_AT });
+function assembler(correctionMs = (_legMs: number): number => 0): TranscriptAssembler {
+  return new TranscriptAssembler({
+    callId: newCallId(),
+    legId: newLegId(),
+    legNo: 1,
+    startedAt: STARTED_AT,
+    concealedMs: (beginMs, endMs) => (beginMs === 640 && endMs === 2980 ? 40 : 0),
+    correctionMs,
+  });
 }
 
 const partial = (text: string): AsrEvent => ({ kind: 'partial', taskId: 't', beginMs: 640, text });
@@ -45,6 +52,7 @@ describe('TranscriptAssembler', () => {
         emoTag: 'neutral',
         emoConfidence: 0.9,
         asrTaskId: 't',
+        concealedMs: 40,
       },
     });
   });
@@ -55,5 +63,15 @@ describe('TranscriptAssembler', () => {
     expect(leg.accept(partial(''))).toBeUndefined();
     expect(leg.accept(final(''))).toBeUndefined();
     expect(leg.accept(final('好。'))?.sentence.sentenceNo).toBe(1);
+  });
+
+  it('corrects the wall times by the drift of the sender’s clock, and the leg’s own times never', () => {
+    const event = assembler((legMs) => -legMs / 100).accept(final('您好，您的话费余额是五十元。'));
+    expect(event?.sentence).toMatchObject({
+      beginMs: 640,
+      endMs: 2980,
+      beginAt: new Date(STARTED_AT.getTime() + 634),
+      endAt: new Date(STARTED_AT.getTime() + 2950),
+    });
   });
 });

@@ -1,0 +1,111 @@
+import { Command } from 'commander';
+import { z } from 'zod';
+
+import { CallscribeError } from '../errors.ts';
+import { ASR_BENCH_DEFAULTS, type AsrBenchOptions } from './asr.ts';
+import { INTAKE_BENCH_DEFAULTS, type IntakeBenchOptions } from './intake.ts';
+
+export type BenchCommandLine =
+  | { readonly kind: 'help'; readonly text: string }
+  | { readonly kind: 'asr'; readonly options: AsrBenchOptions }
+  | { readonly kind: 'intake'; readonly options: IntakeBenchOptions };
+
+const NAMES = ['asr', 'intake'] as const;
+
+const integer = (min: number, max: number): z.ZodType<number> =>
+  z
+    .string(`expected a whole number from ${min} to ${max}`)
+    .regex(/^\d{1,9}$/, `expected a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `expected a whole number from ${min} to ${max}`);
+
+const common = {
+  seconds: integer(1, 600),
+  rounds: integer(1, 20),
+  results: z.enum(['speech', 'none'], 'expected speech or none'),
+};
+const SCHEMAS = {
+  asr: z.object({ sessions: integer(1, 5_000), ...common }),
+  intake: z.object({
+    legs: integer(1, 4_000).refine((legs) => legs === 1 || legs % 2 === 0, 'expected an even number, or 1'),
+    processes: integer(1, 8),
+    ...common,
+  }),
+} as const;
+
+/**
+ * Reads the arguments of `npm run bench --`.
+ *
+ * @throws {CallscribeError} `USAGE` with every fault at once
+ */
+export function readBenchCommandLine(args: readonly string[]): BenchCommandLine {
+  const command = defineCommand();
+  if (args.includes('--help') || args.includes('-h')) {
+    return { kind: 'help', text: command.helpInformation() };
+  }
+  const { operands, unknown } = command.parseOptions([...args]);
+  const faults = unknown.filter((arg) => arg.startsWith('-')).map((arg) => `${arg}: there is no such option`);
+  const names = operands.join(' ');
+  const name = NAMES.find((known) => known === names);
+  if (name === undefined) {
+    const found = names === '' ? 'none' : names;
+    faults.unshift(`which bench? found ${found}; there are: ${NAMES.join(', ')}`);
+  }
+  const given: Record<string, unknown> = command.opts();
+  const schema = SCHEMAS[name ?? 'asr'];
+  const foreign = Object.keys(given).filter((option) => !(option in schema.shape));
+  if (name !== undefined) faults.push(...foreign.map((option) => `--${option}: is not for ${name}`));
+  const values = { ...DEFAULTS[name ?? 'asr'], ...given };
+  const parsed = schema.safeParse(values);
+  for (const { path, message } of parsed.error?.issues ?? []) {
+    const option = String(path[0]);
+    const found =
+      given[option] === true ? 'the value is missing' : `found ${String(given[option])}; ${message}`;
+    faults.push(`--${option}: ${found}`);
+  }
+  if (!parsed.success || faults.length > 0) throw new CallscribeError('USAGE', faults.join('\n'));
+  return { kind: name, options: parsed.data } as BenchCommandLine;
+}
+
+/** As the user would write them. */
+const DEFAULTS = {
+  asr: asTexts(ASR_BENCH_DEFAULTS),
+  intake: asTexts(INTAKE_BENCH_DEFAULTS),
+} as const;
+
+function asTexts(options: object): Record<string, string> {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, String(value)]));
+}
+
+/** Values are optional for commander, since it would stop at the first that is missing. */
+function defineCommand(): Command {
+  const { asr, intake } = DEFAULTS;
+  const both = (option: 'seconds' | 'rounds' | 'results'): string =>
+    asr[option] === intake[option]
+      ? `(default: ${asr[option]})`
+      : `(default: ${asr[option]}; intake: ${intake[option]})`;
+  return new Command('bench')
+    .usage('<name> [options]')
+    .description(
+      'Measures on this machine; the last line is one JSON object.\n' +
+        '  asr     recognition sessions at real-time pace against a sandbox in another process,\n' +
+        '          beside a loop over bare sockets that sends the same frames\n' +
+        '  intake  calls with RTP from another process, through the whole intake into recognition sessions\n' +
+        '          at a third, beside a bare forwarder of the same datagrams',
+    )
+    .argument('<name>')
+    .option('--sessions [count]', `asr: sessions at a time (default: ${asr['sessions']})`)
+    .option('--legs [count]', `intake: legs at a time, two a call (default: ${intake['legs']})`)
+    .option(
+      '--processes [count]',
+      `intake: more than one compares so many intake processes, each with its legs, with one (default: ${intake['processes']})`,
+    )
+    .option('--seconds [count]', `how long is measured ${both('seconds')}`)
+    .option('--rounds [count]', `how often; the round with the least CPU counts ${both('rounds')}`)
+    .option(
+      '--results [kind]',
+      `speech: as for somebody who speaks half of the time; none: frames only ${both('results')}`,
+    )
+    .configureHelp({ optionTerm: ({ flags }) => flags.replace('[', '<').replace(']', '>') })
+    .exitOverride();
+}

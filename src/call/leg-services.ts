@@ -1,0 +1,44 @@
+import type { OpenAsrSession } from '../asr/session.ts';
+import type { Clock } from '../clock.ts';
+import type { CallId } from '../ids.ts';
+import type { LiveHub } from '../live/hub.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
+import type { OfferedLine } from '../sip/sdp.ts';
+import type { Leg } from './leg.ts';
+import type { DtmfDigits } from './leg-keys.ts';
+import type { Publisher } from './publisher.ts';
+
+/** Binds a leg's ports; a root fills in the port pool and the clocks. */
+export type OpenReceiver = (
+  options: Omit<LegReceiverOptions, 'ports' | 'ticker' | 'clock'>,
+) => Promise<LegReceiver>;
+
+/** What every leg of the process shares. */
+export interface LegServices {
+  readonly openReceiver: OpenReceiver;
+  readonly openAsr: OpenAsrSession;
+  readonly publisher: Publisher;
+  readonly live: LiveHub;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Pick<
+    Metrics,
+    'rtpPackets' | 'rtcpPackets' | 'concealedMs' | 'silentLegs' | 'mediaSilences' | 'holds' | 'keys'
+  >;
+  readonly dtmfDigits: DtmfDigits;
+}
+
+export interface LegOptions {
+  readonly callId: CallId;
+  readonly legNo: number;
+  readonly line: OfferedLine;
+  /** Where the dialog's SIP comes from. */
+  readonly peerAddress: string;
+  readonly model: string;
+  readonly vocabularyId: string | undefined;
+  /** The leg's record has changed. */
+  readonly onChange: () => void;
+  readonly onEvent: (kind: string, detail: Readonly<Record<string, unknown>>, leg: Leg) => void;
+}
