@@ -44,6 +44,10 @@ export const ERROR_CODES = {
   ASR_ABORTED: 'the session was ended by us before it was finished',
   ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
   ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
+
+  // reading
+  QUERY_INVALID: 'a search query asks for nothing that can be searched for',
+  QUERY_TOO_COSTLY: 'a search finds more than can be looked through in the time that it has',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
