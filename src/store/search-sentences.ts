@@ -80,7 +80,7 @@ type Way = 'window' | 'index' | 'calls';
 
 async function find(db: Queryable, way: Way, options: SearchOptions): Promise<readonly FoundSentence[]> {
   const { text, values } = statementFor(way, options);
-  const result = await db.query<FoundSentence>({ text, values });
+  const result = await db.query<FoundSentence>({ text, values: [...values] });
   return result.rows;
 }
 
