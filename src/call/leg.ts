@@ -4,6 +4,7 @@ import { LegAudio } from '../audio/leg-audio.ts';
 import { CallscribeError } from '../errors.ts';
 import { type LegId, newLegId } from '../ids.ts';
 import type { SignalledSource } from '../rtp/latch-rule.ts';
+import type { LegRecorder } from '../recording/leg-recorder.ts';
 import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
 import type { LegReceiver } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
@@ -14,6 +15,7 @@ import { countLegMedia } from './leg-figures.ts';
 import { LegKeys } from './leg-keys.ts';
 import { LegQuiet } from './leg-quiet.ts';
 import type { LegOptions, LegServices } from './leg-services.ts';
+import { LegTap } from './leg-tap.ts';
 import { LegTranscript } from './leg-transcript.ts';
 import type { LegRecord } from './record.ts';
 
@@ -21,13 +23,14 @@ import type { LegRecord } from './record.ts';
  * One leg's pipeline, built and closed here:
  *
  *     receiver (RTP → 100 ms of PCM) ──▶ AsrSession ──▶ assembler ──▶ publisher and live hub
+ *          └──▶ recorder (G.711 as it came) ──▶ disk; read again by a session that lost its connection
  *
  * The recognition session is opened by the leg's first sample, so that a line that stays silent for minutes
  * after the answer costs nothing. Neither a failed session nor a line without media ends the leg: both become
  * events of the call.
  */
 export class Leg {
-  readonly id: LegId = newLegId();
+  readonly id: LegId;
   readonly #services: LegServices;
   readonly #options: LegOptions;
   readonly #law: G711Law;
@@ -35,6 +38,7 @@ export class Leg {
   readonly #audio = new LegAudio((pcm) => {
     this.#push(pcm);
   });
+  readonly #recorder: LegRecorder;
   readonly #quiet: LegQuiet;
   readonly #keys: LegKeys;
   readonly #crypto = new LegCrypto();
@@ -47,9 +51,11 @@ export class Leg {
   #unrecognisedBytes = 0;
 
   private constructor(services: LegServices, options: LegOptions, law: G711Law) {
+    this.id = newLegId(options.callId);
     this.#services = services;
     this.#options = options;
     this.#law = law;
+    this.#recorder = options.openRecorder(this.id);
     this.#line = options.line;
     const onEvent = this.#event.bind(this);
     this.#keys = new LegKeys({ digits: services.dtmfDigits, onEvent });
@@ -97,7 +103,7 @@ export class Leg {
       onBack: (silentMs) => {
         leg.#quiet.back(silentMs);
       },
-      sink: leg.#audio,
+      sink: new LegTap(leg.#recorder, leg.#audio),
     });
     // A line of our own offer has no port yet, which is no hold.
     leg.#quiet.follow({ ...line, port: line.port === 0 ? DISCARD_PORT : line.port });
@@ -235,6 +241,7 @@ export class Leg {
     const { callId, legNo, model, vocabularyId, onChange } = this.#options;
     const { publisher, live, logger, openAsr } = this.#services;
     this.#startedAt = at;
+    this.#recorder.start(at);
     this.#transcript = new LegTranscript({
       callId,
       legId: this.id,

@@ -19,7 +19,7 @@ update calls set state = 'complete'
    and state = 'finishing'
    and not exists (
      select from legs
-      where call_id = $1
+      where call_id = $1 and id between leg_ids_from($1) and leg_ids_to($1)
         and (sentence_count is null
              or sentence_count > (select count(*) from sentences where leg_id = legs.id)))`,
 };

@@ -101,9 +101,12 @@ export async function withTransaction<T>(
 export function toStoreError(thrown: unknown): CallscribeError {
   if (thrown instanceof CallscribeError) return thrown;
   const error = toError(thrown);
-  const sqlState = error instanceof pg.DatabaseError ? error.code : undefined;
-  if (sqlState !== undefined) {
-    const verdict = verdictOf(sqlState);
+  if (error instanceof pg.DatabaseError && error.code !== undefined) {
+    const sqlState = error.code;
+    // A check that has no name is a month's bounds: the row was on its way to the catch-all while its month was
+    // being made (src/store/months.ts).
+    const lostItsMonth = sqlState === '23514' && error.constraint === undefined;
+    const verdict = lostItsMonth ? 'retry' : verdictOf(sqlState);
     return new CallscribeError(
       verdict === 'unreachable' ? 'DATABASE_UNREACHABLE' : 'DATABASE_REJECTED',
       `Postgres answered with SQLSTATE ${sqlState}`,

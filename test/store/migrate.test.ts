@@ -19,6 +19,7 @@ const ALL = [
   '0003_role_evidence',
   '0004_sentences_concealed',
   '0005_call_links',
+  '0006_months',
 ];
 const databases: TestDatabase[] = [];
 
@@ -47,8 +48,12 @@ describe('migrate', () => {
     const { url } = await emptyDatabase();
     expect(await migrate(url, silentLogger)).toEqual(ALL);
     expect(await migrate(url, silentLogger)).toEqual([]);
-    const tables = await query(url, `select tablename from pg_tables where schemaname = 'public' order by 1`);
-    expect(tables.map((row) => row['tablename'])).toEqual([
+    const tables = await query(
+      url,
+      `select relname from pg_class where relkind in ('r', 'p') and not relispartition
+          and relnamespace = 'public'::regnamespace order by 1`,
+    );
+    expect(tables.map((row) => row['relname'])).toEqual([
       'call_events',
       'call_identifiers',
       'call_links',
