@@ -43,6 +43,8 @@ export interface SearchOptions {
   /** Sentences said before this one; undefined begins with the newest. */
   readonly after?: SearchPosition | undefined;
   readonly limit: number;
+  /** Default {@link WINDOW_ROWS}. */
+  readonly windowRows?: number;
 }
 
 export const CALLS_MAX = 1_000;
@@ -92,7 +94,7 @@ const ORDER = 'begin_at desc, leg_id desc, sentence_no desc';
 /** The statement and its values; for whoever wants to see the plan. */
 export function statementFor(
   way: Way,
-  { query, filter, after, limit }: SearchOptions,
+  { query, filter, after, limit, windowRows = WINDOW_ROWS }: SearchOptions,
 ): { readonly text: string; readonly values: readonly unknown[] } {
   const values: unknown[] = [];
   const value = (given: unknown): string => `$${values.push(given)}`;
@@ -122,7 +124,7 @@ export function statementFor(
 
   const found =
     way === 'window'
-      ? `select * from (select * from sentences ${all(span)} order by ${ORDER} limit ${WINDOW_ROWS}) newest
+      ? `select * from (select * from sentences ${all(span)} order by ${ORDER} limit ${windowRows}) newest
           ${all(said)}`
       : `select * from sentences ${all([...(way === 'index' ? query.wanted.map(indexed) : []), ...span, ...said])}`;
   return {
