@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
+import type { ResiliencePolicy } from './asr/resilience-policy.ts';
 import { CallscribeError } from './errors.ts';
 import { DIGEST_ALGORITHMS, type DigestAuthentication } from './sip/digest.ts';
 import { DEFAULT_ROLE_RULES, type RoleRule } from './sip/role-rules.ts';
@@ -22,11 +23,20 @@ export interface HostPort {
 export interface Config {
   readonly dashscope: {
     readonly apiKey: string | undefined;
+    /** Read for each connection, in place of `apiKey`. */
+    readonly apiKeyFile: string | undefined;
     /** Undefined where neither a key nor an address was given: then the sandbox is used. */
     readonly wsUrl: string | undefined;
     readonly workspace: string | undefined;
   };
-  readonly asr: { readonly model: string; readonly vocabularyId: string | undefined };
+  readonly asr: {
+    readonly model: string;
+    readonly vocabularyId: string | undefined;
+    readonly resilience: Pick<
+      ResiliencePolicy,
+      'catchUpRate' | 'stallAfterMs' | 'postponeAfterMs' | 'afterCallMs' | 'renewAfterMs'
+    >;
+  };
   readonly databaseUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly drachtio: (HostPort & { readonly secret: string }) | undefined;
@@ -182,10 +192,16 @@ const ipAddress = setting('an IPv4 or IPv6 address', (value) => (ipaddr.isValid(
 
 const environment = z.object({
   DASHSCOPE_API_KEY: text.optional(),
+  DASHSCOPE_API_KEY_FILE: text.optional(),
   DASHSCOPE_WS_URL: url('wss://', 'ws://'),
   DASHSCOPE_WORKSPACE: text.optional(),
   ASR_MODEL: text.default('paraformer-realtime-8k-v2'),
   ASR_VOCABULARY_ID: text.optional(),
+  ASR_CATCH_UP_RATE: integer(2, 100).default(8),
+  ASR_STALL_SECONDS: integer(2, 600).default(10),
+  ASR_POSTPONE_SECONDS: integer(1, 86_400).default(120),
+  ASR_AFTER_CALL_SECONDS: integer(0, 86_400).default(60),
+  ASR_RENEW_MINUTES: integer(1, 1_440).default(60),
   DATABASE_URL: url('postgres://', 'postgresql://'),
   REDIS_URL: url('redis://', 'rediss://'),
   DRACHTIO_HOST: text.optional(),
@@ -279,13 +295,25 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   if (!result.success || faults.length > 0) throw new ConfigError(faults);
 
   const value = result.data;
+  const hasKey = value.DASHSCOPE_API_KEY !== undefined || value.DASHSCOPE_API_KEY_FILE !== undefined;
   return deepFreeze<Config>({
     dashscope: {
       apiKey: value.DASHSCOPE_API_KEY,
-      wsUrl: value.DASHSCOPE_WS_URL ?? (value.DASHSCOPE_API_KEY === undefined ? undefined : MAINLAND_WS_URL),
+      apiKeyFile: value.DASHSCOPE_API_KEY_FILE,
+      wsUrl: value.DASHSCOPE_WS_URL ?? (hasKey ? MAINLAND_WS_URL : undefined),
       workspace: value.DASHSCOPE_WORKSPACE,
     },
-    asr: { model: value.ASR_MODEL, vocabularyId: value.ASR_VOCABULARY_ID },
+    asr: {
+      model: value.ASR_MODEL,
+      vocabularyId: value.ASR_VOCABULARY_ID,
+      resilience: {
+        catchUpRate: value.ASR_CATCH_UP_RATE,
+        stallAfterMs: value.ASR_STALL_SECONDS * 1_000,
+        postponeAfterMs: value.ASR_POSTPONE_SECONDS * 1_000,
+        afterCallMs: value.ASR_AFTER_CALL_SECONDS * 1_000,
+        renewAfterMs: value.ASR_RENEW_MINUTES * 60_000,
+      },
+    },
     databaseUrl: value.DATABASE_URL,
     redisUrl: value.REDIS_URL,
     drachtio:

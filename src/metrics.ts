@@ -25,6 +25,9 @@ export interface Metrics {
   readonly mediaSilences: Counter;
   readonly holds: Counter<'cause'>;
   readonly keys: Counter;
+  /** What recognition sessions went through (src/asr/resilient-session.ts). */
+  readonly asrOutcomes: Counter<'outcome'>;
+  readonly asrUnrecognisedMs: Counter;
 }
 
 export function createMetrics(): Metrics {
@@ -117,6 +120,20 @@ export function createMetrics(): Metrics {
     keys: new Counter({
       name: 'callscribe_dtmf_keys_total',
       help: 'keys that callers pressed, as telephone-events told',
+      registers,
+    }),
+    asrOutcomes: new Counter({
+      name: 'callscribe_asr_outcomes_total',
+      help:
+        'what recognition sessions went through (lost: a task ended before its time, stalled: it gave nothing though ' +
+        'speech went in, reconnected: another took over, renewed: as planned, postponed: nothing for too long, ' +
+        'refused: for a reason that no retry mends)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    asrUnrecognisedMs: new Counter({
+      name: 'callscribe_asr_unrecognised_ms_total',
+      help: 'milliseconds of audio that sessions gave up; what of it can be recognised later waits in DATA_DIR',
       registers,
     }),
   };

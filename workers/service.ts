@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 
-import { createDashscopeOpener } from '../src/asr/dashscope-session.ts';
+import { createResilientOpener } from '../src/asr/resilient-session.ts';
 import { systemClock } from '../src/clock.ts';
 import { type Config, ConfigError } from '../src/config.ts';
-import { ConnectionPool } from '../src/dashscope/connection-pool.ts';
+import type { ApiKey } from '../src/dashscope/connection.ts';
+import { KeyFile } from '../src/dashscope/key-file.ts';
 import type { Edge } from '../src/edge/edge.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { CallscribeError } from '../src/errors.ts';
@@ -23,6 +24,7 @@ import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
 import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
+import { openRecognition } from './recognition.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
 
@@ -165,19 +167,21 @@ class Starter {
     const { config, logger } = this.#options;
     await this.#claimPorts();
     const recogniser = await this.#recogniser();
-    const asrPool = this.#openAsrPool(recogniser);
+    const recognition = openRecognition({
+      ...recogniser,
+      workspace: config.dashscope.workspace,
+      policy: config.asr.resilience,
+      metrics: this.#metrics,
+      logger,
+    });
+    this.#closers.add(() => recognition.close());
     const sip = await this.#startSipSide();
     const publisher = await this.#openPublisher(backend);
     this.#step('starting the intake');
     const intake = await startIntakeRole({
       config,
       sip,
-      openAsr: createDashscopeOpener({
-        ...recogniser,
-        workspace: config.dashscope.workspace,
-        pool: asrPool,
-        logger,
-      }),
+      openAsr: createResilientOpener(recognition.services),
       publisher,
       canPublish: () => publisher.state === 'ready',
       live: this.#live,
@@ -190,11 +194,14 @@ class Starter {
     return { sipAddresses: sip.sipAddresses, recogniser: recogniser.kind };
   }
 
-  async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: string }> {
+  async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: ApiKey }> {
     const { config, logger } = this.#options;
-    const { apiKey, wsUrl } = config.dashscope;
+    const { apiKey, apiKeyFile, wsUrl } = config.dashscope;
     const { model, vocabularyId } = config.asr;
-    if (wsUrl !== undefined) return { kind: 'dashscope', url: wsUrl, apiKey: apiKey ?? 'no-key-configured' };
+    if (wsUrl !== undefined) {
+      const key = apiKeyFile === undefined ? (apiKey ?? 'no-key-configured') : new KeyFile(apiKeyFile).apiKey;
+      return { kind: 'dashscope', url: wsUrl, apiKey: key };
+    }
     this.#step('starting the sandbox in place of DashScope (it recognises no speech, it reads captions)');
     const sandboxKey = randomUUID();
     const sandbox = await startSandbox({
@@ -213,25 +220,6 @@ class Starter {
       'sandbox in place of DashScope: no real recognition',
     );
     return { kind: 'sandbox', url: sandbox.url, apiKey: sandboxKey };
-  }
-
-  /** One for all legs: it keeps within the account's starts a second and uses sockets again. */
-  #openAsrPool(recogniser: { readonly url: string; readonly apiKey: string }): ConnectionPool {
-    const pool = new ConnectionPool({ ...recogniser, workspace: this.#options.config.dashscope.workspace });
-    this.#closers.add(() => pool.close());
-    observe(
-      this.#metrics,
-      'callscribe_asr_starts_waiting',
-      'recognition tasks that wait for their turn',
-      () => pool.counters.waiting,
-    );
-    observe(
-      this.#metrics,
-      'callscribe_asr_connections',
-      'recognition connections in use',
-      () => pool.counters.inUse,
-    );
-    return pool;
   }
 
   async #startSipSide(): Promise<SipSide> {
@@ -295,6 +283,7 @@ class Starter {
     const { logger } = this.#options;
     const publisher = await QueuePublisher.open({
       backend,
+      dataDir: this.#options.config.dataDir,
       logger,
       clock: systemClock,
       onOutcome: (queue, outcome, jobs) => {

@@ -3,8 +3,8 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { LegAudio } from '../audio/leg-audio.ts';
 import { CallscribeError } from '../errors.ts';
 import { type LegId, newLegId } from '../ids.ts';
-import type { SignalledSource } from '../rtp/latch-rule.ts';
 import type { LegRecorder } from '../recording/leg-recorder.ts';
+import type { SignalledSource } from '../rtp/latch-rule.ts';
 import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
 import type { LegReceiver } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
@@ -48,7 +48,6 @@ export class Leg {
   #endedAt: Date | undefined;
   #transcript: LegTranscript | undefined;
   #ending: Promise<void> | undefined;
-  #unrecognisedBytes = 0;
 
   private constructor(services: LegServices, options: LegOptions, law: G711Law) {
     this.id = newLegId(options.callId);
@@ -190,7 +189,7 @@ export class Leg {
       startedAt: this.#startedAt,
       endedAt: this.#endedAt,
       media: ended
-        ? { ...this.#receiver.counters(), unrecognisedMs: this.#unrecognisedBytes / BYTES_PER_MS }
+        ? { ...this.#receiver.counters(), unrecognisedMs: this.#transcript?.unrecognisedMs ?? 0 }
         : undefined,
       sentenceCount: ended ? (this.#transcript?.sentenceCount ?? 0) : undefined,
     };
@@ -277,7 +276,7 @@ export class Leg {
   }
 
   #push(pcm: Buffer): void {
-    if (this.#transcript?.push(pcm) !== true) this.#unrecognisedBytes += pcm.length;
+    this.#transcript?.push(pcm);
   }
 }
 
@@ -298,5 +297,3 @@ const LATE_PACKET_LINGER_MS = 80;
 /** libuv reads up to 32 datagrams of a socket a turn: this is forty seconds of packets. */
 const WAITING_TURNS_MAX = 64;
 const SAMPLES_PER_MS = 8;
-/** Signed 16-bit samples at 8,000 Hz. */
-const BYTES_PER_MS = 16;

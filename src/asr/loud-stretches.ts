@@ -1,0 +1,60 @@
+/** Below this no telephone speech is: -55 dB of full scale. */
+const LOUD_MIN_RMS = 60;
+/** A quarter of the samples tells as much of a loudness as all of them. */
+const STRIDE_BYTES = 8;
+/** Stretches so near to each other count as one. */
+const NEAR_SAMPLES = 8_000;
+/** Beyond so many the two oldest are counted as one. */
+const STRETCHES_MAX = 256;
+
+/** Whether something may be said in the audio. Signed 16-bit little-endian PCM; an offset of the line does not count. */
+export function isLoud(pcm: Buffer): boolean {
+  let count = 0;
+  let sum = 0;
+  let squares = 0;
+  for (let at = 0; at + 1 < pcm.length; at += STRIDE_BYTES) {
+    const sample = pcm.readInt16LE(at);
+    sum += sample;
+    squares += sample * sample;
+    count += 1;
+  }
+  if (count === 0) return false;
+  const mean = sum / count;
+  return squares / count - mean * mean >= LOUD_MIN_RMS * LOUD_MIN_RMS;
+}
+
+/**
+ * Where a leg is not quiet, so that a replay need not send minutes of hold again. Pure; bounded by joining what is
+ * near or oldest, which makes replays longer, never shorter.
+ */
+export class LoudStretches {
+  #stretches: { readonly beginSample: number; endSample: number }[] = [];
+
+  /** `beginSample` grows from call to call. */
+  add(beginSample: number, endSample: number): void {
+    const newest = this.#stretches.at(-1);
+    if (newest !== undefined && beginSample - newest.endSample <= NEAR_SAMPLES) {
+      newest.endSample = Math.max(newest.endSample, endSample);
+      return;
+    }
+    this.#stretches.push({ beginSample, endSample });
+    const [oldest, next] = this.#stretches;
+    if (this.#stretches.length > STRETCHES_MAX && oldest !== undefined && next !== undefined) {
+      this.#stretches.splice(0, 2, { beginSample: oldest.beginSample, endSample: next.endSample });
+    }
+  }
+
+  /** Forgets what is before `sample`. @returns where it is loud next; undefined: nowhere yet */
+  firstFrom(sample: number): number | undefined {
+    while (this.#stretches[0] !== undefined && this.#stretches[0].endSample <= sample) {
+      this.#stretches.shift();
+    }
+    const [first] = this.#stretches;
+    return first === undefined ? undefined : Math.max(sample, first.beginSample);
+  }
+
+  /** Where the newest loud stretch ends. */
+  get endSample(): number {
+    return this.#stretches.at(-1)?.endSample ?? 0;
+  }
+}
