@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { KeepJobs } from 'bullmq';
-import { createPostgresBackend, Queue, Worker } from 'bullmq';
+import { createPostgresBackend, FlowProducer, Queue, Worker } from 'bullmq';
 
 import type { QueueBackend } from './backend.ts';
-import { JOB_OPTIONS, openQueue, openWorker, taken, workerOptions } from './bullmq.ts';
+import { JOB_OPTIONS, openFlows, openQueue, openWorker, taken, workerOptions } from './bullmq.ts';
 
 export interface PostgresQueueOptions {
   readonly databaseUrl: string;
@@ -13,7 +13,7 @@ export interface PostgresQueueOptions {
 }
 
 /**
- * Done jobs are kept for a while, so that a repeat is known by its id; the rows' keys know it for ever. By age
+ * Done jobs are kept for a while, without their data: the outbox reads from them what has become rows. By age
  * alone: BullMQ's count on Postgres scans all kept rows after each job (apply_retention, bullmq 6.7).
  */
 const KEEP: KeepJobs = { age: 300 };
@@ -34,6 +34,7 @@ export function postgresBackend({
     keepAlive: true,
     application_name: 'callscribe queue',
   });
+  const defaults = { ...JOB_OPTIONS, removeOnComplete: KEEP };
   const way = 'Correct DATABASE_URL, or leave it empty for the embedded Postgres.';
   return {
     kind: 'postgres',
@@ -43,10 +44,17 @@ export function postgresBackend({
           name,
           {
             connection: connection(2),
-            defaultJobOptions: { ...JOB_OPTIONS, removeOnComplete: KEEP },
+            defaultJobOptions: defaults,
           },
           createPostgresBackend,
         ),
+        onError,
+        way,
+      ),
+    openFlows: (onError) =>
+      openFlows(
+        new FlowProducer({ connection: connection(2) }, createPostgresBackend),
+        defaults,
         onError,
         way,
       ),

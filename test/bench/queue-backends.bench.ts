@@ -75,7 +75,7 @@ async function measureBare(pool: Pool): Promise<number> {
 }
 
 async function measure(backend: QueueBackend, pool: Pool, barePerSecond: number): Promise<void> {
-  await using publisher = await QueuePublisher.open({ backend, logger, clock: systemClock });
+  await using publisher = await QueuePublisher.open({ backend, logger, clock: systemClock, dataDir: folder });
   const sentences = sentencesOfOneLeg(SENTENCES);
   let sinceMs = performance.now();
   for (const sentence of sentences) publisher.publishSentence(sentence);
