@@ -48,6 +48,8 @@ export class Leg {
   #endedAt: Date | undefined;
   #transcript: LegTranscript | undefined;
   #ending: Promise<void> | undefined;
+  /** Audio of the leg, whether anybody recognised it or not. */
+  #heardMs = 0;
 
   private constructor(services: LegServices, options: LegOptions, law: G711Law) {
     this.id = newLegId(options.callId);
@@ -189,7 +191,11 @@ export class Leg {
       startedAt: this.#startedAt,
       endedAt: this.#endedAt,
       media: ended
-        ? { ...this.#receiver.counters(), unrecognisedMs: this.#transcript?.unrecognisedMs ?? 0 }
+        ? {
+            ...this.#receiver.counters(),
+            heardMs: Math.round(this.#heardMs),
+            unrecognisedMs: this.#transcript?.unrecognisedMs ?? 0,
+          }
         : undefined,
       sentenceCount: ended ? (this.#transcript?.sentenceCount ?? 0) : undefined,
     };
@@ -237,7 +243,7 @@ export class Leg {
   }
 
   #start(at: Date): void {
-    const { callId, legNo, model, vocabularyId, onChange } = this.#options;
+    const { callId, legNo, model, vocabularyId, onChange, onSentence } = this.#options;
     const { publisher, live, logger, openAsr } = this.#services;
     this.#startedAt = at;
     this.#recorder.start(at);
@@ -251,10 +257,11 @@ export class Leg {
           this.#audio.lostSamples(beginMs * SAMPLES_PER_MS, endMs * SAMPLES_PER_MS) / SAMPLES_PER_MS,
         ),
       correctionMs: (legMs) => this.#receiver.correctionMs(legMs),
-      session: openAsr({ model, vocabularyId }),
+      session: openAsr({ model, vocabularyId, source: this.#recorder.openSource() }),
       publisher,
       live,
       logger,
+      onSentence,
       onEvent: this.#event.bind(this),
     });
     onChange();
@@ -276,6 +283,7 @@ export class Leg {
   }
 
   #push(pcm: Buffer): void {
+    this.#heardMs += pcm.length / (2 * SAMPLES_PER_MS);
     this.#transcript?.push(pcm);
   }
 }
