@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
@@ -74,6 +76,18 @@ export interface Config {
   };
   readonly http: HostPort;
   readonly dataDir: string;
+  /** What the outbox may take on disk while queue or database are away. */
+  readonly outboxMaxBytes: number;
+  readonly recording: {
+    /** Below it one WAV file for each call. */
+    readonly directory: string;
+    /** `spool`: none is kept; `memory`: nothing is even on disk. */
+    readonly policy: 'keep' | 'spool' | 'memory';
+    /** Undefined: for ever. */
+    readonly keepDays: number | undefined;
+    /** With which calls that are not kept are sealed while they last. */
+    readonly keyFile: string;
+  };
   readonly maxLegs: number;
   /** How the agent is told from the customer, asked in this order. */
   readonly roleRules: readonly RoleRule[];
@@ -125,7 +139,7 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /** Settings of the contract that this version does not act upon yet; set ones are named at start. */
-const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'API_TOKENS', 'ROUTES_FILE', 'RECORDING_DIR'] as const;
+const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'API_TOKENS', 'ROUTES_FILE'] as const;
 
 const trimmed = z.string().trim();
 const text = trimmed.min(1);
@@ -252,6 +266,13 @@ const environment = z.object({
     port: 8080,
   }),
   DATA_DIR: text.default('.data'),
+  OUTBOX_MAX_MB: integer(16, 1_000_000).default(2_048),
+  RECORDING: setting('keep, none or memory', (value) =>
+    (['keep', 'none', 'memory'] as const).find((able) => able === value),
+  ).default('keep'),
+  RECORDING_DIR: text.optional(),
+  RECORDING_KEEP_DAYS: integer(1, 36_500),
+  RECORDING_KEY_FILE: text.optional(),
   MAX_LEGS: integer(1, 100_000).default(1000),
   ROLE_RULES: setting('a JSON list of role rules (docs/sources.md)', parseRoleRules).default(
     DEFAULT_ROLE_RULES,
@@ -351,6 +372,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     http: value.HTTP_LISTEN,
     dataDir: value.DATA_DIR,
+    outboxMaxBytes: value.OUTBOX_MAX_MB * 1_048_576,
+    recording: {
+      directory: value.RECORDING_DIR ?? join(value.DATA_DIR, 'recordings'),
+      policy: value.RECORDING === 'none' ? 'spool' : value.RECORDING,
+      keepDays: value.RECORDING_KEEP_DAYS,
+      keyFile: value.RECORDING_KEY_FILE ?? join(value.DATA_DIR, 'spool.key'),
+    },
     maxLegs: value.MAX_LEGS,
     roleRules: value.ROLE_RULES,
     drainTimeoutMs: value.DRAIN_SECONDS * 1000,

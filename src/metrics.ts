@@ -25,6 +25,14 @@ export interface Metrics {
   readonly mediaSilences: Counter;
   readonly holds: Counter<'cause'>;
   readonly keys: Counter;
+  readonly recordedBytes: Counter;
+  /** Writes of audio that failed, by the system's code. */
+  readonly recordingWriteFailures: Counter<'code'>;
+  /** Audio that was given up because the disk did not take it. */
+  readonly recordingUnkeptMs: Counter;
+  /** Calls by what became of their audio. */
+  readonly recordings: Counter<'outcome'>;
+  readonly recordingsDeleted: Counter;
   /** What recognition sessions went through (src/asr/resilient-session.ts). */
   readonly asrOutcomes: Counter<'outcome'>;
   readonly asrUnrecognisedMs: Counter;
@@ -78,7 +86,9 @@ export function createMetrics(): Metrics {
     }),
     jobs: new Counter({
       name: 'callscribe_jobs_total',
-      help: 'jobs by queue and outcome (published, refused, done, failed, malformed)',
+      help:
+        'facts by queue and outcome (published, refused, handed_over_again, done, retried, different, failed, ' +
+        'malformed); the last two are dead letters',
       labelNames: ['queue', 'outcome'],
       registers,
     }),
@@ -120,6 +130,33 @@ export function createMetrics(): Metrics {
     keys: new Counter({
       name: 'callscribe_dtmf_keys_total',
       help: 'keys that callers pressed, as telephone-events told',
+      registers,
+    }),
+    recordedBytes: new Counter({
+      name: 'callscribe_recording_written_bytes_total',
+      help: 'bytes of legs in progress that were written to disk',
+      registers,
+    }),
+    recordingWriteFailures: new Counter({
+      name: 'callscribe_recording_write_failures_total',
+      help: 'writes of audio that the disk refused, by system code; each is repeated',
+      labelNames: ['code'],
+      registers,
+    }),
+    recordingUnkeptMs: new Counter({
+      name: 'callscribe_recording_unkept_ms_total',
+      help: 'milliseconds of audio given up because more waited for the disk than the bound',
+      registers,
+    }),
+    recordings: new Counter({
+      name: 'callscribe_recordings_total',
+      help: 'ended calls by what became of their audio (saved, none, failed)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    recordingsDeleted: new Counter({
+      name: 'callscribe_recordings_deleted_total',
+      help: 'recordings deleted because they are older than RECORDING_KEEP_DAYS',
       registers,
     }),
     asrOutcomes: new Counter({

@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import { join } from 'node:path';
 
 import type { OpenAsrSession } from '../src/asr/session.ts';
 import { type IntakeServices, isAccepting, openCall } from '../src/call/intake.ts';
@@ -10,7 +9,7 @@ import type { Config } from '../src/config.ts';
 import type { LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
-import { Recordings } from '../src/recording/recordings.ts';
+import { openRecordings } from './recordings.ts';
 import { LegTicker } from '../src/rtp/leg-ticker.ts';
 import { PortPool } from '../src/rtp/port-pool.ts';
 import { openLegReceiver } from '../src/rtp/receiver.ts';
@@ -44,13 +43,7 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     clock,
   });
   const ticker = new LegTicker(clock);
-  const recordings = new Recordings({
-    callsDir: join(config.dataDir, 'calls'),
-    spoolKey: undefined,
-    policy: 'keep',
-    clock,
-    logger: deps.logger,
-  });
+  const recordings = await openRecordings(deps);
   const services: IntakeServices = {
     ...deps,
     recordings,

@@ -86,6 +86,11 @@ export class LegRecorder implements MediaSink {
     return this.#ended;
   }
 
+  /** Whether nothing can be read from it any more. */
+  get isReleased(): boolean {
+    return this.#released;
+  }
+
   /** Samples of the leg so far. */
   get samples(): number {
     return this.#builder.sample;

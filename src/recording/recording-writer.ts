@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { CallId, LegId } from '../ids.ts';
 import type { Logger } from '../log.ts';
+import { within } from '../within.ts';
 import { BLOCK_BYTES } from './block-builder.ts';
 import { encodeFileHeader, FILE_HEADER_BYTES, SALT_BYTES } from './container.ts';
 import { LegRecorder, type RecordingPolicy } from './leg-recorder.ts';
@@ -19,6 +20,7 @@ const TICK_MS = 50;
 const WRITES_AT_A_TIME = 2;
 const BLOCKS_A_WRITE_MAX = 32;
 const RETRY_AFTER_MS = 1_000;
+const RELEASE_WITHIN_MS = 2_000;
 /** What waits for a disk that does not take it; beyond, the oldest of the leg with the most is given up. */
 const WAITING_MAX_BYTES = 256 * 1024 * 1024;
 /** Rooms that are kept for the next blocks: 8 MB. */
@@ -45,6 +47,7 @@ interface Slot {
   dueMs: number;
   retryAtMs: number;
   state: 'idle' | 'queued' | 'writing';
+  writing: Promise<void>;
 }
 
 /**
@@ -101,7 +104,14 @@ export class RecordingWriter {
       giveRoom: this.#giveRoom,
     });
     const dueMs = clock.monotonicMs() + FLUSH_MS;
-    this.#slots.set(recorder, { leg: recorder, whenWritten: [], dueMs, retryAtMs: 0, state: 'idle' });
+    this.#slots.set(recorder, {
+      leg: recorder,
+      whenWritten: [],
+      dueMs,
+      retryAtMs: 0,
+      state: 'idle',
+      writing: Promise.resolve(),
+    });
     return recorder;
   }
 
@@ -120,6 +130,8 @@ export class RecordingWriter {
     this.#slots.delete(leg);
     this.#recovered(slot);
     tellWritten(slot);
+    // Lest it makes its file after whoever asked deletes it. A disk that hangs is not waited for.
+    await within(RELEASE_WITHIN_MS, slot.writing);
     await leg.release();
   }
 
@@ -177,7 +189,7 @@ export class RecordingWriter {
       if (!this.#slots.has(slot.leg)) continue;
       slot.state = 'writing';
       this.#writing++;
-      void this.#write(slot).then(() => {
+      slot.writing = this.#write(slot).then(() => {
         this.#writing--;
         slot.state = 'idle';
         if (slot.leg.waiting.length === 0) tellWritten(slot);
@@ -190,11 +202,15 @@ export class RecordingWriter {
   async #write(slot: Slot): Promise<void> {
     const { leg } = slot;
     try {
-      leg.file ??= await this.#open(leg);
+      const file = (leg.file ??= await this.#open(leg));
+      if (leg.isReleased) {
+        await file.close();
+        return;
+      }
       const blocks = leg.waiting.slice(0, BLOCKS_A_WRITE_MAX);
       const buffers = blocks.map(({ bytes }) => bytes);
       const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
-      const { bytesWritten } = await leg.file.writev(buffers, leg.index.endOffset);
+      const { bytesWritten } = await file.writev(buffers, leg.index.endOffset);
       if (bytesWritten < bytes) throw shortWrite(bytesWritten, bytes);
       if (leg.waiting[0] === blocks[0]) leg.wrote(blocks.length, leg.index.endOffset);
       this.#options.onWritten?.(bytes);
