@@ -48,6 +48,7 @@ export class FedTask {
   readonly #watch: NodeJS.Timeout;
   readonly #startedAtMs: number;
   #mode: 'starting' | 'catching-up' | 'live' | 'finishing' | 'over' = 'starting';
+  #hasStarted = false;
   #sentSample: number;
   #sentenceOpen = false;
   #heardAnything = false;
@@ -66,6 +67,7 @@ export class FedTask {
     this.#task = options.startTask(options.session, {
       onStarted: () => {
         if (this.#mode !== 'starting') return;
+        this.#hasStarted = true;
         this.#heardAtMs = options.clock.monotonicMs();
         options.onStarted();
         this.#catchUp();
@@ -98,7 +100,7 @@ export class FedTask {
   }
 
   get hasStarted(): boolean {
-    return this.#mode !== 'starting';
+    return this.#hasStarted;
   }
 
   /** One past the last sample that the task was given. */
@@ -155,15 +157,7 @@ export class FedTask {
   #catchUp(): void {
     this.#mode = 'catching-up';
     this.#pump().catch((error: unknown) => {
-      this.#fail(
-        new CallscribeError(
-          'ASR_AUDIO_GONE',
-          'audio: cannot be read again, expected the leg’s own recording',
-          {
-            cause: toError(error),
-          },
-        ),
-      );
+      this.#fail(gone('cannot be read again', toError(error)));
     });
   }
 
@@ -185,6 +179,10 @@ export class FedTask {
       }
       const pcm = await this.#blocked(source.read(this.#sentSample, Math.min(missing, READ_SAMPLES)));
       if (this.#isOver()) return;
+      if (source.beginSample > this.#sentSample) {
+        this.#fail(gone('was let go before it could be sent'));
+        return;
+      }
       if (pcm.length === 0) await this.#sleep(PART_MS);
       else this.#send(pcm);
       const dueMs = fromMs + (this.#sentSample - fromSample) / SAMPLES_PER_MS / policy.catchUpRate;
@@ -281,4 +279,10 @@ export class FedTask {
   #isOver(): boolean {
     return this.#mode === 'over';
   }
+}
+
+function gone(what: string, cause?: Error): CallscribeError {
+  return new CallscribeError('ASR_AUDIO_GONE', `audio of the leg: ${what}, expected it to be kept`, {
+    cause,
+  });
 }

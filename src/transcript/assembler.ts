@@ -18,7 +18,7 @@ export interface AssemblerOptions {
    */
   readonly correctionMs: (legMs: number) => number;
   /** How many final sentences the leg has already, of a process before this one. Default: 0. */
-  readonly sentencesBefore?: number | undefined;
+  readonly sentenceCount?: number | undefined;
 }
 
 /**
