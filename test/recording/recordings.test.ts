@@ -9,6 +9,7 @@ import { systemClock } from '../../src/clock.ts';
 import { newCallId, newLegId } from '../../src/ids.ts';
 import { silentLogger } from '../../src/log.ts';
 import { deleteOldRecordings } from '../../src/recording/delete-old-recordings.ts';
+import { openKeptLeg, saveKeptCall } from '../../src/recording/kept-call.ts';
 import { Recordings, type RecordingsOptions } from '../../src/recording/recordings.ts';
 import { openSpoolKey } from '../../src/recording/spool-key.ts';
 import { audio, heard, loss, tell } from './leg-media.ts';
@@ -141,6 +142,41 @@ async function plant(startedAt: Date, name = `${newCallId(startedAt)}.wav`): Pro
   await writeFile(join(month, name), 'RIFF');
   return join(month, name);
 }
+
+describe('saveKeptCall', () => {
+  it('makes the same recording of a call whose process was killed, and none of one that was sealed', async () => {
+    const spoolKey = randomBytes(32);
+    const of = open({ spoolKey });
+    const { callId, finish } = recordedCall(of);
+    const sealed = recordedCall(of, 'spool');
+    const outcome = await finish();
+    await vi.waitFor(async () => {
+      for (const id of [callId, sealed.callId]) expect(await readdir(join(callsDir(), id))).toHaveLength(2);
+    });
+    // As a killed process leaves them.
+    await of.close();
+    const legs = [
+      { legNo: 0, role: 'agent' },
+      { legNo: 1, role: 'customer' },
+      { legNo: 2, role: 'unknown' },
+    ] as const;
+    const startedAt = new Date('2026-11-22T12:00:00.000Z');
+    const again = { startedAt, legs, spoolKey, recordingDir: join(directory, 'again') };
+    const saved = await saveKeptCall({ ...again, callId, directory: join(callsDir(), callId) });
+    expect({ kind: 'saved', ...saved }).toEqual(outcome);
+    const none = { ...again, callId: sealed.callId, directory: join(callsDir(), sealed.callId) };
+    await expect(saveKeptCall(none)).resolves.toBeUndefined();
+    await using leg = (await openKeptLeg(none.directory, 1, spoolKey))!;
+    expect(await leg.source.read(0, 8_000)).toEqual(heard(CALLS).subarray(0, 16_000));
+    expect(leg.lostSamples(0, 80_000)).toBe(0);
+  });
+
+  it('finds no leg in a file whose header was never finished', async () => {
+    await writeFile(join(directory, '0.g711'), 'CSG711');
+    await expect(openKeptLeg(directory, 0, undefined)).resolves.toBeUndefined();
+    await expect(openKeptLeg(directory, 1, undefined)).resolves.toBeUndefined();
+  });
+});
 
 describe('deleteOldRecordings', () => {
   it('goes by the call’s time, deletes months that are empty then, and leaves what is no recording', async () => {
