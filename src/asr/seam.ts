@@ -7,14 +7,16 @@ import type { SentenceEvent } from './session.ts';
 const LEAD_SAMPLES = 80;
 /** A replay that begins in the last breath of a sentence hears no more than this of it. */
 const TAIL_MAX_MS = 200;
-/** Two recognitions of the same audio agree on where a sentence begins to within this. */
-const SAME_BEGIN_MS = 300;
+/** Two recognitions of the same audio agree on where a sentence begins to within this; the same text to within that. */
+const SAME_BEGIN_MS = 50;
+const SAME_TEXT_MS = 300;
 const SAMPLES_PER_MS = 8;
 
 /** What was accepted last. */
 interface LastFinal {
   readonly beginMs: number;
   readonly endMs: number;
+  readonly text: string;
   readonly taskNo: number;
 }
 
@@ -64,22 +66,27 @@ export class Seam {
   /** @returns the event on the leg's clock; undefined where the leg has it already */
   accept(event: SentenceEvent): SentenceEvent | undefined {
     const moved = this.#onLeg(event);
-    if (moved.kind === 'partial') return this.#isKnown(moved.beginMs, undefined) ? undefined : moved;
-    if (this.#isKnown(moved.beginMs, moved.endMs)) return undefined;
+    if (this.#isKnown(moved, this.#baseMs + event.beginMs)) return undefined;
+    if (moved.kind === 'partial') return moved;
     this.#begins = [...this.#begins.slice(-BEGINS_MAX), moved.beginMs];
-    this.#last = { beginMs: moved.beginMs, endMs: moved.endMs, taskNo: this.#taskNo };
+    this.#last = { beginMs: moved.beginMs, endMs: moved.endMs, text: moved.text, taskNo: this.#taskNo };
     this.settle(moved.endMs * SAMPLES_PER_MS - LEAD_SAMPLES);
     return moved;
   }
 
-  #isKnown(beginMs: number, endMs: number | undefined): boolean {
+  /** @param heardMs where the task says that the sentence begins, be it in what it was given to hear again */
+  #isKnown(event: SentenceEvent, heardMs: number): boolean {
+    const { beginMs, text } = event;
     // No two sentences of a task begin at the same time.
     if (this.#begins.includes(beginMs)) return true;
     const last = this.#last;
     if (last === undefined || last.taskNo === this.#taskNo) return false;
-    // A final without an end, and without words that tell it: the replay heard it from its begin.
-    if (last.endMs === last.beginMs) return Math.abs(beginMs - last.beginMs) <= SAME_BEGIN_MS;
-    return endMs !== undefined && beginMs <= last.endMs && endMs <= last.endMs + TAIL_MAX_MS;
+    if (last.endMs === last.beginMs) {
+      // A final without an end, and without words that tell it: the replay heard it from its begin.
+      const apartMs = Math.abs(beginMs - last.beginMs);
+      return apartMs <= SAME_BEGIN_MS || (apartMs <= SAME_TEXT_MS && text === last.text);
+    }
+    return event.kind === 'final' && heardMs < last.endMs && event.endMs <= last.endMs + TAIL_MAX_MS;
   }
 
   /** Whatever a replay hears begins, for the leg, no earlier than the last final ended. */
