@@ -78,6 +78,12 @@ export interface Config {
   readonly dataDir: string;
   /** What the outbox may take on disk while queue or database are away. */
   readonly outboxMaxBytes: number;
+  readonly rows: {
+    /** Of older calls they are deleted, with their recordings; undefined: for ever. */
+    readonly keepDays: number | undefined;
+    /** A call of which nothing came for so long is given up. */
+    readonly giveUpAfterMs: number;
+  };
   readonly recording: {
     /** Below it one WAV file for each call. */
     readonly directory: string;
@@ -273,6 +279,8 @@ const environment = z.object({
   RECORDING_DIR: text.optional(),
   RECORDING_KEEP_DAYS: integer(1, 36_500),
   RECORDING_KEY_FILE: text.optional(),
+  ROWS_KEEP_DAYS: integer(1, 36_500),
+  CALL_HANGS_HOURS: integer(1, 8_760).default(24),
   MAX_LEGS: integer(1, 100_000).default(1000),
   ROLE_RULES: setting('a JSON list of role rules (docs/sources.md)', parseRoleRules).default(
     DEFAULT_ROLE_RULES,
@@ -373,6 +381,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     http: value.HTTP_LISTEN,
     dataDir: value.DATA_DIR,
     outboxMaxBytes: value.OUTBOX_MAX_MB * 1_048_576,
+    rows: { keepDays: value.ROWS_KEEP_DAYS, giveUpAfterMs: value.CALL_HANGS_HOURS * 3_600_000 },
     recording: {
       directory: value.RECORDING_DIR ?? join(value.DATA_DIR, 'recordings'),
       policy: value.RECORDING === 'none' ? 'spool' : value.RECORDING,

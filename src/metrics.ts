@@ -33,6 +33,13 @@ export interface Metrics {
   /** Calls by what became of their audio. */
   readonly recordings: Counter<'outcome'>;
   readonly recordingsDeleted: Counter;
+  /** Writes to the journals of calls that failed. */
+  readonly journalFailures: Counter;
+  /** Calls of dead processes, by what became of them. */
+  readonly recoveredCalls: Counter<'outcome'>;
+  /** Rounds of the sweeper, and what it gave up. */
+  readonly sweeps: Counter<'outcome'>;
+  readonly callsGivenUp: Counter<'fault'>;
   /** What recognition sessions went through (src/asr/resilient-session.ts). */
   readonly asrOutcomes: Counter<'outcome'>;
   readonly asrUnrecognisedMs: Counter;
@@ -152,6 +159,29 @@ export function createMetrics(): Metrics {
       name: 'callscribe_recordings_total',
       help: 'ended calls by what became of their audio (saved, none, failed)',
       labelNames: ['outcome'],
+      registers,
+    }),
+    journalFailures: new Counter({
+      name: 'callscribe_journal_failures_total',
+      help: 'writes to the journal of a call that failed, and are repeated; meanwhile the call would not be recovered',
+      registers,
+    }),
+    recoveredCalls: new Counter({
+      name: 'callscribe_calls_recovered_total',
+      help: 'calls of dead processes by outcome (recovered, ended-before, never-answered, failed); failed ones are tried again',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    sweeps: new Counter({
+      name: 'callscribe_sweeps_total',
+      help: 'rounds of the sweeper by outcome (done, elsewhere, failed); alarm where none is done for an hour',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    callsGivenUp: new Counter({
+      name: 'callscribe_calls_given_up_total',
+      help: 'calls that hung and were given up, by fault (lost, sentences_missing)',
+      labelNames: ['fault'],
       registers,
     }),
     recordingsDeleted: new Counter({
