@@ -98,12 +98,19 @@ async function startIntake(order: ReceiverOrder, meter: ReceiverMeter): Promise<
   const sip = await startSipSide({ config, metrics, logger, clock: systemClock });
   const pool = watchedPool(asrUrl, meter);
   const books = new CallBooks();
+  const recognition = openRecognition({
+    url: asrUrl,
+    apiKey: 'bench',
+    workspace: undefined,
+    pool,
+    metrics,
+    logger,
+  }).services;
   const role: Role = await startIntakeRole({
     config,
     sip,
-    openAsr: createResilientOpener(
-      openRecognition({ url: asrUrl, apiKey: 'bench', workspace: undefined, pool, metrics, logger }).services,
-    ),
+    openAsr: createResilientOpener(recognition),
+    recognition,
     publisher: books,
     canPublish: () => true,
     live: createLiveHub(),

@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 
+import type { ResilientSessionServices } from '../src/asr/resilient-session.ts';
 import type { OpenAsrSession } from '../src/asr/session.ts';
 import { type IntakeServices, isAccepting, openCall } from '../src/call/intake.ts';
 import type { Publisher } from '../src/call/publisher.ts';
@@ -9,13 +10,14 @@ import type { Config } from '../src/config.ts';
 import type { LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
-import { openRecordings } from './recordings.ts';
 import { LegTicker } from '../src/rtp/leg-ticker.ts';
 import { PortPool } from '../src/rtp/port-pool.ts';
 import { openLegReceiver } from '../src/rtp/receiver.ts';
 import { InviteGate } from '../src/sip/invite-gate.ts';
 import { SipListener } from '../src/sip/listener.ts';
 import { localAddressTowards } from '../src/sipstack/local-address.ts';
+import { openCallRecovery } from './call-recovery.ts';
+import { openRecordings } from './recordings.ts';
 import type { Role } from './role-type.ts';
 import type { SipSide } from './sip-side.ts';
 
@@ -23,6 +25,8 @@ export interface IntakeDeps {
   readonly config: Config;
   readonly sip: Pick<SipSide, 'server' | 'peers' | 'turnedAway'>;
   readonly openAsr: OpenAsrSession;
+  /** What `openAsr` opens its sessions with; for calls that are recovered. */
+  readonly recognition: ResilientSessionServices;
   readonly publisher: Publisher;
   /** Whether the queue takes what calls give; while it does not, new calls are refused. */
   readonly canPublish: () => boolean;
@@ -44,9 +48,11 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   });
   const ticker = new LegTicker(clock);
   const recordings = await openRecordings(deps);
+  const recovery = await openCallRecovery(deps);
   const services: IntakeServices = {
     ...deps,
     recordings,
+    openJournal: recovery.openJournal,
     registry,
     model: config.asr.model,
     vocabularyId: config.asr.vocabularyId,
@@ -93,14 +99,16 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     },
     logger: deps.logger,
   });
+  recovery.start(listener);
   let closing: Promise<void> | undefined;
   return {
     name: 'intake',
     isReady: () => listener.connected && isAccepting(services),
     close: () =>
-      (closing ??= registry.drain(config.drainTimeoutMs).then(() => {
+      (closing ??= registry.drain(config.drainTimeoutMs).then(async () => {
+        await recovery.close();
         listener.close();
-        return recordings.close();
+        await recordings.close();
       })),
   };
 }

@@ -182,6 +182,7 @@ class Starter {
       config,
       sip,
       openAsr: createResilientOpener(recognition.services),
+      recognition: recognition.services,
       publisher,
       canPublish: () => publisher.state === 'ready',
       live: this.#live,

@@ -13,10 +13,6 @@ export interface CallJournal {
   dialogGone(sipCallId: string): void;
   /** A final sentence that is on disk in the outbox. */
   sentence(legNo: number, sentenceNo: number, endMs: number): void;
-  /** Audio of a leg that no recogniser took, or that was given up, and that is to be recognised yet. */
-  unrecognised(legNo: number, fromSample: number, toSample: number): void;
-  /** Such a stretch has its sentences. */
-  recognised(legNo: number, fromSample: number, toSample: number): void;
   event(eventNo: number): void;
   /** Nothing of the call is needed any more. Resolves when its directory is gone; never rejects. */
   remove(): Promise<void>;

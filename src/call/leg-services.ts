@@ -7,6 +7,7 @@ import type { Metrics } from '../metrics.ts';
 import type { LegRecorder } from '../recording/leg-recorder.ts';
 import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
+import type { FinalSentence } from '../transcript/sentence.ts';
 import type { Leg } from './leg.ts';
 import type { DtmfDigits } from './leg-keys.ts';
 import type { Publisher } from './publisher.ts';
@@ -47,6 +48,8 @@ export interface LegOptions {
   readonly model: string;
   readonly vocabularyId: string | undefined;
   readonly openRecorder: (legId: LegId) => LegRecorder;
+  /** A final sentence was published. */
+  readonly onSentence: (sentence: FinalSentence) => void;
   /** The leg's record has changed. */
   readonly onChange: () => void;
   readonly onEvent: (kind: string, detail: Readonly<Record<string, unknown>>, leg: Leg) => void;

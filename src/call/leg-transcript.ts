@@ -3,6 +3,7 @@ import { CallscribeError, toError } from '../errors.ts';
 import type { LiveHub } from '../live/hub.ts';
 import type { Logger } from '../log.ts';
 import { type AssemblerOptions, TranscriptAssembler } from '../transcript/assembler.ts';
+import type { FinalSentence } from '../transcript/sentence.ts';
 import type { Publisher } from './publisher.ts';
 
 export interface LegTranscriptOptions extends AssemblerOptions {
@@ -10,6 +11,8 @@ export interface LegTranscriptOptions extends AssemblerOptions {
   readonly publisher: Publisher;
   readonly live: LiveHub;
   readonly logger: Logger;
+  /** It was published. */
+  readonly onSentence: (sentence: FinalSentence) => void;
   readonly onEvent: (kind: string, detail: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -59,13 +62,16 @@ export class LegTranscript {
   }
 
   async #read(): Promise<void> {
-    const { session, publisher, live, logger, callId, legId, onEvent } = this.#options;
+    const { session, publisher, live, logger, callId, legId, onEvent, onSentence } = this.#options;
     try {
       for await (const event of session) {
         this.#tell(event);
         const transcript = this.#assembler.accept(event);
         if (transcript === undefined) continue;
-        if (transcript.kind === 'final') publisher.publishSentence(transcript.sentence);
+        if (transcript.kind === 'final') {
+          publisher.publishSentence(transcript.sentence);
+          onSentence(transcript.sentence);
+        }
         live.emit('transcript', transcript);
       }
     } catch (error) {

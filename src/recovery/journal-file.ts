@@ -62,14 +62,6 @@ export class JournalFile implements CallJournal {
     this.#append({ kind: 'sentence', legNo, sentenceNo, endMs });
   }
 
-  unrecognised(legNo: number, fromSample: number, toSample: number): void {
-    this.#append({ kind: 'unrecognised', legNo, fromSample, toSample });
-  }
-
-  recognised(legNo: number, fromSample: number, toSample: number): void {
-    this.#append({ kind: 'recognised', legNo, fromSample, toSample });
-  }
-
   event(eventNo: number): void {
     this.#append({ kind: 'event', eventNo });
   }

@@ -15,14 +15,7 @@ export type JournalLine =
   | { readonly kind: 'dialog'; readonly place: DialogPlace }
   | { readonly kind: 'dialog-gone'; readonly sipCallId: string }
   | { readonly kind: 'sentence'; readonly legNo: number; readonly sentenceNo: number; readonly endMs: number }
-  | ({ readonly kind: 'unrecognised' | 'recognised'; readonly legNo: number } & SampleStretch)
   | { readonly kind: 'event'; readonly eventNo: number };
-
-/** On the leg's clock; `toSample` is the first that is not in it. */
-export interface SampleStretch {
-  readonly fromSample: number;
-  readonly toSample: number;
-}
 
 /** What a journal says of its call. */
 export interface JournalState {
@@ -42,9 +35,9 @@ export interface JournalLeg {
   readonly sentences: number;
   /** Where the last of them ends, on the leg's clock. */
   readonly endMs: number;
-  /** Before `endMs`, and without sentences. */
-  readonly unrecognised: readonly SampleStretch[];
 }
+
+export const NO_SENTENCES: JournalLeg = { sentences: 0, endMs: 0 };
 
 const whole = z.number().int().min(0);
 const line: z.ZodType<JournalLine> = z.discriminatedUnion('kind', [
@@ -64,12 +57,6 @@ const line: z.ZodType<JournalLine> = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('dialog-gone'), sipCallId: z.string() }),
   z.object({ kind: z.literal('sentence'), legNo: whole, sentenceNo: whole, endMs: z.number().min(0) }),
-  z.object({
-    kind: z.enum(['unrecognised', 'recognised']),
-    legNo: whole,
-    fromSample: whole,
-    toSample: whole,
-  }),
   z.object({ kind: z.literal('event'), eventNo: whole }),
 ]);
 
@@ -83,12 +70,7 @@ export function readJournal(text: string): JournalState {
   let lastEventNo = 0;
   let unreadableLines = 0;
   const dialogs = new Map<string, DialogPlace>();
-  const legs = new Map<number, { sentences: number; endMs: number; unrecognised: SampleStretch[] }>();
-  const legOf = (legNo: number): { sentences: number; endMs: number; unrecognised: SampleStretch[] } => {
-    const leg = legs.get(legNo) ?? { sentences: 0, endMs: 0, unrecognised: [] };
-    legs.set(legNo, leg);
-    return leg;
-  };
+  const legs = new Map<number, JournalLeg>();
   for (const written of text.split('\n')) {
     if (written === '') continue;
     const entry = readLine(written);
@@ -110,19 +92,11 @@ export function readJournal(text: string): JournalState {
         dialogs.delete(entry.sipCallId);
         break;
       case 'sentence': {
-        const leg = legOf(entry.legNo);
-        leg.sentences = Math.max(leg.sentences, entry.sentenceNo);
-        leg.endMs = Math.max(leg.endMs, entry.endMs);
-        break;
-      }
-      case 'unrecognised':
-        legOf(entry.legNo).unrecognised.push({ fromSample: entry.fromSample, toSample: entry.toSample });
-        break;
-      case 'recognised': {
-        const leg = legOf(entry.legNo);
-        leg.unrecognised = leg.unrecognised.filter(
-          ({ fromSample, toSample }) => fromSample < entry.fromSample || toSample > entry.toSample,
-        );
+        const { sentences, endMs } = legs.get(entry.legNo) ?? NO_SENTENCES;
+        legs.set(entry.legNo, {
+          sentences: Math.max(sentences, entry.sentenceNo),
+          endMs: Math.max(endMs, entry.endMs),
+        });
         break;
       }
       case 'event':

@@ -17,8 +17,6 @@ export interface AssemblerOptions {
    * a little too fast or too slow.
    */
   readonly correctionMs: (legMs: number) => number;
-  /** How many final sentences the leg has already, of a process before this one. Default: 0. */
-  readonly sentenceCount?: number | undefined;
 }
 
 /**
