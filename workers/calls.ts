@@ -10,7 +10,7 @@ import { saveCalls } from '../src/store/save-call.ts';
 import { saveEvents } from '../src/store/save-event.ts';
 import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
-import type { WriterDeps } from './sentences.ts';
+import type { RowDeps, WriterDeps } from './sentences.ts';
 
 /** Snapshots tell which is newer, so batches may overtake each other. */
 const BATCHES_IN_HAND = 2;
@@ -33,7 +33,7 @@ export async function startCallsRole(deps: WriterDeps): Promise<Role> {
 
 /** Rows in one transaction, then what follows from them. @throws {CallscribeError} see `toStoreError` */
 export async function writeCallJobs(
-  { pool, logger }: WriterDeps,
+  { pool, logger }: RowDeps,
   jobs: readonly Job[],
   delivery: Delivery,
 ): Promise<void> {

@@ -14,12 +14,16 @@ import type { FinalSentence } from '../src/transcript/sentence.ts';
 import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
 
-export interface WriterDeps {
+/** What writing rows takes. */
+export interface RowDeps {
   /** Migrated; the caller ends it after the role. */
   readonly pool: Pool;
-  readonly backend: QueueBackend;
   readonly logger: Logger;
   readonly metrics?: Metrics;
+}
+
+export interface WriterDeps extends RowDeps {
+  readonly backend: QueueBackend;
 }
 
 /** A quarter of an hour, with the pauses between attempts. */
@@ -42,7 +46,7 @@ export async function startSentencesRole(deps: WriterDeps): Promise<Role> {
 
 /** All in one statement. @throws {CallscribeError} see `toStoreError`; ROWS_PENDING */
 export async function writeSentenceJobs(
-  deps: WriterDeps,
+  deps: RowDeps,
   jobs: readonly Job[],
   delivery: Delivery,
 ): Promise<void> {
@@ -61,10 +65,7 @@ export async function writeSentenceJobs(
   }
 }
 
-async function write(
-  { pool, logger, metrics }: WriterDeps,
-  sentences: readonly FinalSentence[],
-): Promise<void> {
+async function write({ pool, logger, metrics }: RowDeps, sentences: readonly FinalSentence[]): Promise<void> {
   const outcomes = await saveSentences(pool, sentences);
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome !== 'different') continue;
@@ -75,7 +76,7 @@ async function write(
 }
 
 /** Done when the leg's rows are there, or will not come. */
-async function awaitRows({ pool, logger }: WriterDeps, leg: LegEnd, { attempt }: Delivery): Promise<void> {
+async function awaitRows({ pool, logger }: RowDeps, leg: LegEnd, { attempt }: Delivery): Promise<void> {
   const rows = await legRows(pool, leg);
   if (rows === 'there') return;
   const { callId, legId } = leg;

@@ -159,8 +159,9 @@ export class OutboxLog implements AsyncDisposable {
     const endNo = this.#disk === 'fine' ? this.#writtenNo : this.#nextNo;
     if (from >= endNo) return { entries: [], nextNo: fromNo };
     const firstInMemory = Math.min(this.#tail.firstNo ?? endNo, endNo);
-    if (from >= firstInMemory)
+    if (from >= firstInMemory) {
       return reading(this.#tail.from(from, Math.min(maxEntries, endNo - from)), endNo);
+    }
     return reading(await this.#readFromDisk(from, firstInMemory, maxEntries), firstInMemory);
   }
 

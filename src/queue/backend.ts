@@ -28,6 +28,8 @@ export interface JobQueue {
   lastDone(maxJobs: number): Promise<readonly string[]>;
   fates(ids: readonly string[]): Promise<readonly JobFate[]>;
   counts(): Promise<JobCounts>;
+  /** How many jobs that are not done hold this text; reads them all, page by page. */
+  pendingWith(text: string): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -67,6 +67,7 @@ interface AnyQueue {
   getJobCounts(): Promise<Record<string, number>>;
   getRanges(types: 'completed'[], start: number, end: number): Promise<string[]>;
   getJobState(jobId: string): Promise<string>;
+  getJobs(types: JobState[], start: number, end: number): Promise<({ readonly data?: unknown } | undefined)[]>;
   close(): Promise<void>;
   disconnect(): Promise<void>;
 }
@@ -95,9 +96,22 @@ export async function openQueue(
         completed: of('completed'),
       };
     },
+    pendingWith: async (text) => {
+      let found = 0;
+      for (let start = 0, page = 1; page > 0; start += PAGE_JOBS) {
+        const jobs = await queue.getJobs(PENDING, start, start + PAGE_JOBS - 1);
+        page = jobs.length;
+        found += jobs.filter((job) => JSON.stringify(job?.data ?? null).includes(text)).length;
+      }
+      return found;
+    },
     close: () => closeWithin(queue),
   };
 }
+
+type JobState = 'wait' | 'active' | 'delayed' | 'prioritized' | 'paused' | 'waiting-children' | 'failed';
+const PENDING: JobState[] = ['wait', 'active', 'delayed', 'prioritized', 'paused', 'waiting-children', 'failed'];
+const PAGE_JOBS = 100;
 
 function fateOf(state: string): JobFate {
   switch (state) {

@@ -40,6 +40,8 @@ export interface OutboxFeedOptions {
   readonly onRefused: (fact: OutboxFact) => void;
   /** How often the queue is asked what is done; default 200. */
   readonly pollMs?: number;
+  /** Pauses between attempts while the queue is away; default {@link RETRY}. */
+  readonly retry?: { readonly minMs: number; readonly maxMs: number };
 }
 
 /**
@@ -133,7 +135,7 @@ export class OutboxFeed {
       }
       attempt += 1;
       this.#options.outage.failed(failure);
-      await this.#pause(backoffMs(attempt, Math.random(), RETRY));
+      await this.#pause(backoffMs(attempt, Math.random(), this.#options.retry ?? RETRY));
     }
   }
 

@@ -96,10 +96,11 @@ export class QueuePublisher implements Publisher, AsyncDisposable {
     this.#outage = outage;
     this.#maxBytes = options.outboxMaxBytes ?? OUTBOX_MAX_BYTES;
     this.#line = this.#openLine(outbox);
-    for (const name of QUEUE_NAMES)
+    for (const name of QUEUE_NAMES) {
       wakers.set(name, () => {
         this.#line.feeds[name].wake();
       });
+    }
     this.#adoptTimer = setInterval(() => void this.#adopt(), ADOPT_EVERY_MS);
     this.#adoptTimer.unref();
     void this.#adopt();
@@ -298,8 +299,9 @@ export class QueuePublisher implements Publisher, AsyncDisposable {
         'newer facts are refused',
     );
     // Once until there is room again would hide how many; the first of each thousand is enough.
-    if (this.#refused % 1_000 === 1)
+    if (this.#refused % 1_000 === 1) {
       this.#options.logger.error({ err, jobId: fact.id }, 'a fact was refused');
+    }
   }
 
   #refuse(queue: QueueName): void {

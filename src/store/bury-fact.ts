@@ -14,12 +14,13 @@ export interface DeadFact {
   readonly reason: string;
 }
 
-/** Keeps a fact among the dead letters; once more the same one counts its attempts. */
+/** Keeps a fact among the dead letters; once more the same one counts its attempts. Not of forgotten calls. */
 const BURY_FACT = {
   name: 'bury-fact',
   text: `
 insert into dead_letters (queue, fact_id, name, call_id, data, code, reason)
-values ($1, left($2, 512), left($3, 512), $4, coalesce($5::jsonb, 'null'), $6, $7)
+select $1, left($2, 512), left($3, 512), $4::uuid, coalesce($5::jsonb, 'null'), $6, $7
+ where not exists (select from forgotten_calls where call_id = $4)
 on conflict (queue, fact_id) do update set
   name = excluded.name, data = excluded.data, code = excluded.code, reason = excluded.reason,
   attempts = dead_letters.attempts + 1, last_at = clock_timestamp()`,

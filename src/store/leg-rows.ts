@@ -5,12 +5,13 @@ import type { Queryable } from './pool.ts';
 const LEG_ROWS = {
   name: 'leg-rows',
   text: `
-select (select count(*) from sentences where leg_id = $1) >= $2 as are_there,
+select (select count(*) from sentences where leg_id = $1) >= $2
+       or exists (select from forgotten_calls where call_id = $3) as are_there,
        exists (select from dead_letters where call_id = $3) as has_dead_letters`,
 };
 
 /**
- * - `there`: as many rows as the leg gave sentences.
+ * - `there`: as many rows as the leg gave sentences, or the call was forgotten.
  * - `dead`: not all, and dead letters of the call tell why.
  * - `missing`: not all yet.
  *

@@ -3,8 +3,8 @@ import type { CallId } from '../ids.ts';
 import type { Queryable } from './pool.ts';
 
 /**
- * Writes snapshots of calls with their legs and identifiers, each if it is newer than what is there. One statement:
- * all of it or nothing. `complete` stays, whatever a later snapshot adds: only `completeCall` sets it, and rightly.
+ * Writes snapshots of calls with their legs and identifiers, each if it is newer than what is there; forgotten
+ * calls are dropped. One statement: all of it or nothing. `complete` stays, whatever a later snapshot adds: only `completeCall` sets it, and rightly.
  * Calls that were forgotten stay so. The order by ids keeps two batches from waiting for each other.
  */
 const SAVE_CALLS = {

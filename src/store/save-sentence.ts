@@ -9,7 +9,7 @@ import type { Queryable } from './pool.ts';
 export type SentenceOutcome = 'written' | 'repeated' | 'different';
 
 /**
- * Inserts final sentences, each once. One statement, so one round trip and all or nothing: sentences that come
+ * Inserts final sentences, each once; those of forgotten calls are dropped. One statement, so one round trip and all or nothing: sentences that come
  * before their call's snapshot make call and leg as skeletons. A row that another session is inserting at this
  * moment is not visible to the comparison and counts as repeated. Of a call that was forgotten nothing is written.
  *

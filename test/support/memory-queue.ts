@@ -7,6 +7,8 @@ export class MemoryQueue implements JobQueue {
   #done: string[] = [];
   #askers: (() => void)[] = [];
   isAway = false;
+  /** It takes what is added, and its answer is lost on the way. */
+  isMute = false;
   /** Facts in the order in which they were taken, each once. */
   readonly takenFacts: string[] = [];
   /** Facts of jobs that were done: what would be rows. */
@@ -35,6 +37,7 @@ export class MemoryQueue implements JobQueue {
       this.#jobs.set(id, { facts, fate: 'pending' });
       for (const fact of facts) if (!this.takenFacts.includes(fact)) this.takenFacts.push(fact);
     }
+    if (this.isMute) return Promise.reject(new Error('no answer'));
     return Promise.resolve();
   }
 
@@ -68,6 +71,12 @@ export class MemoryQueue implements JobQueue {
   fail(id: string): void {
     const job = this.#jobs.get(id);
     if (job !== undefined) job.fate = 'failed';
+  }
+
+  /** As retention does, or a restore of an older state. */
+  forget(id: string): void {
+    this.#jobs.delete(id);
+    this.#done = this.#done.filter((done) => done !== id);
   }
 
   /** As FLUSHALL. */
