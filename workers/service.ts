@@ -11,7 +11,7 @@ import { CallscribeError } from '../src/errors.ts';
 import { startHttpServer } from '../src/http/server.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
-import { createMetrics, type Metrics, observe } from '../src/metrics.ts';
+import { createMetrics, type Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
 import { postgresBackend } from '../src/queue/postgres-backend.ts';
 import { QueuePublisher } from '../src/queue/publisher.ts';
@@ -24,9 +24,11 @@ import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
 import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
+import { observeOutbox } from './observe-outbox.ts';
 import { openRecognition } from './recognition.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
+import { startSweeper } from './sweeper.ts';
 
 /** What `npm start` runs in one process. */
 export const ROLES = ['intake', 'sentences', 'calls'] as const;
@@ -161,6 +163,10 @@ class Starter {
       const role = await start(deps);
       this.#closers.add(() => role.close());
     }
+    if (!roles.includes('calls')) return;
+    const { config } = this.#options;
+    const sweeper = startSweeper({ pool, config, metrics: this.#metrics, logger, clock: systemClock });
+    this.#closers.add(() => sweeper.close());
   }
 
   async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
@@ -281,10 +287,11 @@ class Starter {
   }
 
   async #openPublisher(backend: QueueBackend): Promise<QueuePublisher> {
-    const { logger } = this.#options;
+    const { logger, config } = this.#options;
     const publisher = await QueuePublisher.open({
       backend,
-      dataDir: this.#options.config.dataDir,
+      dataDir: config.dataDir,
+      outboxMaxBytes: config.outboxMaxBytes,
       logger,
       clock: systemClock,
       onOutcome: (queue, outcome, jobs) => {
@@ -292,12 +299,7 @@ class Starter {
       },
     });
     this.#closers.add(() => publisher.close());
-    observe(
-      this.#metrics,
-      'callscribe_backlog_jobs',
-      'jobs that wait for the queue',
-      () => publisher.counts.waiting,
-    );
+    observeOutbox(this.#metrics, publisher);
     return publisher;
   }
 }
