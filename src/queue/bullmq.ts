@@ -67,7 +67,11 @@ interface AnyQueue {
   getJobCounts(): Promise<Record<string, number>>;
   getRanges(types: 'completed'[], start: number, end: number): Promise<string[]>;
   getJobState(jobId: string): Promise<string>;
-  getJobs(types: JobState[], start: number, end: number): Promise<({ readonly data?: unknown } | undefined)[]>;
+  getJobs(
+    types: JobState[],
+    start: number,
+    end: number,
+  ): Promise<({ readonly data?: unknown } | undefined)[]>;
   close(): Promise<void>;
   disconnect(): Promise<void>;
 }
@@ -109,8 +113,8 @@ export async function openQueue(
   };
 }
 
-type JobState = 'wait' | 'active' | 'delayed' | 'prioritized' | 'paused' | 'waiting-children' | 'failed';
-const PENDING: JobState[] = ['wait', 'active', 'delayed', 'prioritized', 'paused', 'waiting-children', 'failed'];
+type JobState = 'wait' | 'active' | 'delayed' | 'prioritized' | 'waiting-children' | 'failed';
+const PENDING: JobState[] = ['wait', 'active', 'delayed', 'prioritized', 'waiting-children', 'failed'];
 const PAGE_JOBS = 100;
 
 function fateOf(state: string): JobFate {

@@ -27,7 +27,8 @@ with gone_sentences as (
 ), gone_identifiers as (delete from call_identifiers where call_id = $1 returning 1
 ), gone_figures as (delete from call_figures where call_id = $1 returning 1
 ), gone_links as (delete from call_links where call_id = $1 or linked_id = $1 returning 1
-), gone_letters as (delete from dead_letters where call_id = $1 returning 1
+), gone_letters as (
+  delete from dead_letters where call_id = $1 or call_id is null and data::text like '%' || $1 || '%' returning 1
 ), gone_calls as (delete from calls where id = $1 returning 1
 )
 select (select count(*)::int from gone_calls) as calls, (select count(*)::int from gone_legs) as legs,
@@ -47,7 +48,8 @@ select (select count(*)::int from calls where id = $1) as calls, (select count(*
        (select count(*)::int from call_identifiers where call_id = $1) as call_identifiers,
        (select count(*)::int from call_figures where call_id = $1) as call_figures,
        (select count(*)::int from call_links where call_id = $1 or linked_id = $1) as call_links,
-       (select count(*)::int from dead_letters where call_id = $1) as dead_letters`,
+       (select count(*)::int from dead_letters
+         where call_id = $1 or call_id is null and data::text like '%' || $1 || '%') as dead_letters`,
 };
 
 /** @returns how many rows were deleted @throws what `pg` throws; see `toStoreError` */

@@ -24,9 +24,6 @@ export async function deleteStragglers(db: Queryable): Promise<number> {
   return rows.length;
 }
 
-/** The digits that a person's number is looked for by; fewer could be an extension of many. */
-export const NUMBER_DIGITS_MIN = 4;
-
 /** A call in which a number stands. */
 export interface FoundCall {
   readonly id: CallId;

@@ -56,6 +56,10 @@ export class MemoryQueue implements JobQueue {
     return Promise.resolve({ waiting: 0, active: 0, delayed: 0, failed: 0, completed: 0 });
   }
 
+  pendingWith(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }
