@@ -7,16 +7,13 @@ import type { Publisher } from '../src/call/publisher.ts';
 import type { CallRecord } from '../src/call/record.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
-import { CallscribeError, systemCode } from '../src/errors.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
-import { RecordedLeg } from '../src/recording/recorded-leg.ts';
-import { legFileName } from '../src/recording/recording-writer.ts';
-import { type SavedLeg, type SavedRecording, saveRecording } from '../src/recording/save-recording.ts';
+import { openKeptLeg, saveKeptCall } from '../src/recording/kept-call.ts';
+import type { SavedRecording } from '../src/recording/save-recording.ts';
 import { openSpoolKey } from '../src/recording/spool-key.ts';
 import { claimIntake } from '../src/recovery/intake-claim.ts';
 import { JournalFile } from '../src/recovery/journal-file.ts';
-import { type KeptLeg } from '../src/recovery/recover-call.ts';
 import { Recovery } from '../src/recovery/recovery.ts';
 import type { SipListener } from '../src/sip/listener.ts';
 import { callsDirOf } from './recordings.ts';
@@ -70,7 +67,7 @@ export async function openCallRecovery(deps: CallRecoveryDeps): Promise<CallReco
         publisher,
         clock,
         logger,
-        openLeg: (directory, legNo) => openLeg(join(directory, legFileName(legNo)), spoolKey),
+        openLeg: (directory, legNo) => openKeptLeg(directory, legNo, spoolKey),
         recognise: (stretch) => recogniseStretch(recognition, stretch),
         hangUp: (place) => sip.hangUpOrphan(place, 'Recovered after a crash'),
         finishCall: (directory, record) => keepRecording(deps, spoolKey, directory, record),
@@ -86,66 +83,26 @@ export async function openCallRecovery(deps: CallRecoveryDeps): Promise<CallReco
   };
 }
 
-async function openLeg(path: string, spoolKey: Buffer): Promise<KeptLeg | undefined> {
-  const leg = await openRecorded(path, spoolKey);
-  if (leg === undefined) return undefined;
-  const { startedAt, lost } = leg.facts;
-  return {
-    startedAt,
-    source: leg.source,
-    lostSamples: (beginSample, endSample) =>
-      lost.reduce(
-        (sum, stretch) =>
-          sum +
-          Math.max(0, Math.min(endSample, stretch.endSample) - Math.max(beginSample, stretch.beginSample)),
-        0,
-      ),
-    [Symbol.asyncDispose]: () => leg.close(),
-  };
-}
-
-/** @returns undefined where nothing was kept, or it was cut off before it began */
-async function openRecorded(path: string, spoolKey: Buffer): Promise<RecordedLeg | undefined> {
-  try {
-    return await RecordedLeg.open(path, { spoolKey });
-  } catch (error) {
-    if (!(error instanceof CallscribeError)) throw error;
-    if (error.code === 'RECORDING_MALFORMED' || systemCode(error.cause) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** What is kept of the legs becomes the call's recording, unless they are sealed. */
+/** What is kept of the legs becomes the call's recording, unless it is sealed. */
 async function keepRecording(
   { config, publisher, clock }: CallRecoveryDeps,
   spoolKey: Buffer,
   directory: string,
   record: CallRecord,
 ): Promise<void> {
-  const opened: RecordedLeg[] = [];
-  try {
-    const legs: SavedLeg[] = [];
-    for (const { legNo, role } of record.legs) {
-      const leg = await openRecorded(join(directory, legFileName(legNo)), spoolKey);
-      if (leg === undefined) continue;
-      opened.push(leg);
-      const { salt, startedAt } = leg.facts;
-      if (salt === undefined) legs.push({ legNo, role, startedAt, source: leg.source });
-    }
-    const { id: callId, startedAt } = record;
-    const saved = await saveRecording({ recordingDir: config.recording.directory, callId, startedAt, legs });
-    if (saved !== undefined) publisher.publishEvent(recordedEvent(record, saved, clock.wallTime()));
-  } finally {
-    for (const leg of opened) await leg.close();
-  }
+  const { id: callId, startedAt, legs } = record;
+  const recordingDir = config.recording.directory;
+  const saved = await saveKeptCall({ directory, callId, startedAt, legs, recordingDir, spoolKey });
+  if (saved !== undefined) publisher.publishEvent(recordedEvent(record, saved, clock.wallTime()));
 }
 
 function recordedEvent(
   { id: callId, revision }: CallRecord,
-  { file, beginAt, durationMs, bytes, crc32, channels }: SavedRecording,
+  { recording, missingMs }: { readonly recording: SavedRecording; readonly missingMs: number },
   at: Date,
 ): Parameters<Publisher['publishEvent']>[0] {
-  const detail = { file, beginAt, durationMs, bytes, crc32, channels };
+  const { file, beginAt, durationMs, bytes, crc32, channels } = recording;
+  const detail = { file, beginAt, durationMs, bytes, crc32, channels, missingMs };
   // Above the events of the call and of its recovery, and the same when it is done again.
   return { callId, legId: undefined, eventNo: EVENT_NO_ABOVE + revision, at, kind: 'recorded', detail };
 }

@@ -204,6 +204,7 @@ export class Call implements DialogCall {
     if (outcome.kind === 'failed') {
       // With its journal, by which the next start tries it again.
       await this.#recording.release();
+      await this.#journal.release();
       return;
     }
     await this.#recording.remove();

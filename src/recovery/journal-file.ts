@@ -39,6 +39,7 @@ export class JournalFile implements CallJournal {
   #isTorn = false;
   #hasFailed = false;
   #retry: NodeJS.Timeout | undefined;
+  #released: Promise<void> | undefined;
   #removed: Promise<void> | undefined;
 
   constructor(options: JournalFileOptions) {
@@ -71,23 +72,31 @@ export class JournalFile implements CallJournal {
     await this.#writing;
   }
 
+  release(): Promise<void> {
+    return (this.#released ??= this.#release());
+  }
+
   remove(): Promise<void> {
+    this.#waiting = [];
     return (this.#removed ??= this.#remove());
+  }
+
+  async #release(): Promise<void> {
+    await this.#writing;
+    clearTimeout(this.#retry);
+    await this.#file?.close().catch(() => undefined);
   }
 
   async #remove(): Promise<void> {
     const { directory, callId, logger } = this.#options;
-    this.#waiting = [];
-    clearTimeout(this.#retry);
-    await this.#writing;
-    await this.#file?.close().catch(() => undefined);
+    await this.release();
     await rm(directory, { recursive: true, force: true }).catch((error: unknown) => {
       logger.error({ err: toError(error), callId }, 'the directory of an ended call could not be removed');
     });
   }
 
   #append(entry: JournalLine): void {
-    if (this.#removed !== undefined) return;
+    if (this.#released !== undefined) return;
     this.#waiting.push(writeJournalLine(entry));
     if (this.#waiting.length > WAITING_MAX) {
       const from = this.#waiting.findIndex((line) => !/^\{"kind":"(owner|record|dialog)/.test(line));
@@ -134,7 +143,7 @@ export class JournalFile implements CallJournal {
       const code = systemCode(error);
       logger.error({ callId, systemCode: code }, 'a call cannot be journaled; it would not be recovered');
     }
-    if (this.#removed !== undefined) return;
+    if (this.#released !== undefined) return;
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#writing ??= this.#write();

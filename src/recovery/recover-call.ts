@@ -1,18 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import type { LegAudioSource } from '../asr/audio-source.ts';
 import type { StretchOutcome, StretchToRecognise } from '../asr/recognise-stretch.ts';
 import type { Publisher } from '../call/publisher.ts';
 import type { CallRecord, LegRecord } from '../call/record.ts';
 import type { Clock } from '../clock.ts';
-import { CallscribeError, systemCode } from '../errors.ts';
+import { CallscribeError, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { decodeJob } from '../queue/jobs.ts';
 import type { DialogPlace } from '../sip/dialog-place.ts';
 import { TranscriptAssembler } from '../transcript/assembler.ts';
-import { JOURNAL_FILE } from './journal-file.ts';
-import { type JournalLeg, type JournalState, NO_SENTENCES, readJournal } from './journal-lines.ts';
+import { type JournalLeg, type JournalState, NO_SENTENCES } from './journal-lines.ts';
 
 /** A leg's audio as it was kept, until it is disposed of. */
 export interface KeptLeg extends AsyncDisposable {
@@ -48,16 +44,6 @@ export type RecoveredCall =
  */
 const STEP_ABOVE = 1_000;
 const SAMPLES_PER_MS = 8;
-
-/** @returns undefined where there is no journal */
-export async function loadJournal(directory: string): Promise<JournalState | undefined> {
-  try {
-    return readJournal(await readFile(join(directory, JOURNAL_FILE), 'utf8'));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
 
 /**
  * Finishes a call whose process is gone: says BYE where the peer may still be on the line, recognises the audio that
@@ -155,11 +141,11 @@ interface RecoveredLeg extends Pick<StretchOutcome, 'unrecognised'> {
 }
 
 async function recoverLeg(services: RecoverCallServices, options: LegToRecover): Promise<RecoveredLeg> {
-  const { directory, call, leg, known, attempt } = options;
+  const { call, leg, known, attempt } = options;
   const { publisher, clock, logger } = services;
   const asItWas = { sentences: 0, unrecognised: [], code: undefined };
   if (isDone(leg, known)) return { ...asItWas, record: leg };
-  const kept = await services.openLeg(directory, leg.legNo);
+  const kept = await openLeg(services, options);
   if (kept === undefined) {
     // Nothing came, as a rule: the file is made with the first audio.
     if (leg.startedAt !== undefined) {
@@ -201,6 +187,19 @@ async function recoverLeg(services: RecoverCallServices, options: LegToRecover):
   };
   const code = error instanceof CallscribeError ? error.code : undefined;
   return { record, sentences: assembler.sentenceCount - known.sentences, unrecognised, code };
+}
+
+/** @throws what reading it meets, where this attempt is not the last one */
+async function openLeg(services: RecoverCallServices, options: LegToRecover): Promise<KeptLeg | undefined> {
+  const { directory, call, leg, attempt } = options;
+  try {
+    return await services.openLeg(directory, leg.legNo);
+  } catch (error) {
+    if (attempt === 'again-later') throw error;
+    const facts = { err: toError(error), callId: call.id, legId: leg.id };
+    services.logger.error(facts, 'the audio of a leg cannot be read; its call is closed without it');
+    return undefined;
+  }
 }
 
 const toMs = (samples: number): number => Math.round(samples / SAMPLES_PER_MS);

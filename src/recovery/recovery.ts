@@ -7,7 +7,8 @@ import { CallscribeError, systemCode, toError } from '../errors.ts';
 import { isUuid } from '../ids.ts';
 import { within } from '../within.ts';
 import { releaseOwner, takeOver } from './intake-claim.ts';
-import { loadJournal, recoverCall, type RecoverCallServices, type RecoveredCall } from './recover-call.ts';
+import { loadJournal, loadOwner, noteRecovered } from './left-journal.ts';
+import { recoverCall, type RecoverCallServices, type RecoveredCall } from './recover-call.ts';
 
 export interface RecoveryOptions extends RecoverCallServices {
   readonly dataDir: string;
@@ -27,6 +28,9 @@ const CALLS_AT_A_TIME = 8;
 const CLOSE_WITHIN_MS = 10_000;
 /** So often the recogniser is asked; then the call is closed without what it does not take. */
 const ATTEMPTS_MAX = 4;
+const PAUSE_MIN_MS = 10_000;
+const PAUSE_MAX_MS = 3_600_000;
+const STARTING_MAX_MS = 60_000;
 /** A directory of a call that has no journal, as a killed process or a full disk left it. */
 const NAMELESS_MAX_AGE_MS = 3_600_000;
 
@@ -38,7 +42,7 @@ export class Recovery implements AsyncDisposable {
   readonly #options: RecoveryOptions;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
-  readonly #attempts = new Map<string, number>();
+  readonly #attempts = new Map<string, { readonly number: number; readonly againAtMs: number }>();
   #waiting = 0;
 
   private constructor(options: RecoveryOptions) {
@@ -81,68 +85,81 @@ export class Recovery implements AsyncDisposable {
   async #look(): Promise<void> {
     const { dataDir, owner, logger } = this.#options;
     const calls = await this.#findCalls();
-    for (const [dead, found] of calls) {
-      if (dead === owner || this.#closing.signal.aborted) continue;
+    for (const [dead, all] of calls) {
+      const found = all.filter((directory) => this.#isDue(directory));
+      if (dead === owner || found.length === 0 || this.#closing.signal.aborted) continue;
       const lease = await takeOver(dataDir, dead);
       if (lease === undefined) continue;
       logger.warn({ calls: found.length }, 'a process ended while calls were up; they are recovered');
       this.#waiting = found.length;
       try {
-        const done = await this.#recoverAll(found);
-        // What could not be finished keeps its owner's name, and is tried again.
-        if (done) await releaseOwner(dataDir, dead, lease);
+        await this.#recoverAll(found);
       } finally {
         this.#waiting = 0;
         await lease.release();
       }
     }
+    if (calls.size === 0 || (calls.size === 1 && calls.has(owner))) await this.#forgetOwners();
   }
 
   /** The directories of calls by their owner. */
   async #findCalls(): Promise<ReadonlyMap<string, string[]>> {
-    const { dataDir, clock } = this.#options;
+    const { dataDir } = this.#options;
     const root = join(dataDir, 'calls');
     const found = new Map<string, string[]>();
     for (const name of await namesIn(root)) {
       if (!isUuid(name)) continue;
       const directory = join(root, name);
-      const journal = await loadJournal(directory);
-      if (journal?.owner === undefined) {
-        const { mtimeMs } = await stat(directory);
-        if (clock.wallTime().getTime() - mtimeMs > NAMELESS_MAX_AGE_MS) await remove(directory);
+      const owner = await loadOwner(directory);
+      if (owner === undefined) {
+        if ((await this.#ageMs(directory)) > NAMELESS_MAX_AGE_MS) await remove(directory);
         continue;
       }
-      const calls = found.get(journal.owner) ?? [];
+      const calls = found.get(owner) ?? [];
       calls.push(directory);
-      found.set(journal.owner, calls);
+      found.set(owner, calls);
     }
     return found;
   }
 
-  /** @returns whether all are finished */
-  async #recoverAll(calls: readonly string[]): Promise<boolean> {
+  /** Names of processes that left nothing else. One that is just starting has no lease yet. */
+  async #forgetOwners(): Promise<void> {
+    const { dataDir } = this.#options;
+    for (const name of await namesIn(join(dataDir, 'intakes'))) {
+      if ((await this.#ageMs(join(dataDir, 'intakes', name))) < STARTING_MAX_MS) continue;
+      const lease = await takeOver(dataDir, name);
+      if (lease !== undefined) await releaseOwner(dataDir, name, lease);
+    }
+  }
+
+  /** 0 for what is gone meanwhile. */
+  async #ageMs(path: string): Promise<number> {
+    try {
+      return this.#options.clock.wallTime().getTime() - (await stat(path)).mtimeMs;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return 0;
+      throw error;
+    }
+  }
+
+  async #recoverAll(calls: readonly string[]): Promise<void> {
     const queue = [...calls];
-    let failed = 0;
     const worker = async (): Promise<void> => {
       for (let call = queue.shift(); call !== undefined; call = queue.shift()) {
-        if (this.#closing.signal.aborted) {
-          failed += 1;
-          return;
-        }
-        if (!(await this.#recover(call))) failed += 1;
+        if (this.#closing.signal.aborted) return;
+        await this.#recover(call);
         this.#waiting -= 1;
       }
     };
     await Promise.all(Array.from({ length: CALLS_AT_A_TIME }, worker));
-    return failed === 0;
   }
 
-  async #recover(directory: string): Promise<boolean> {
+  async #recover(directory: string): Promise<void> {
     const { logger, publisher, finishCall, onCall } = this.#options;
     try {
       // Whoever held the lease before may have finished it since it was found.
       const journal = await loadJournal(directory);
-      if (journal === undefined) return true;
+      if (journal === undefined) return;
       const outcome = await recoverCall(
         this.#options,
         directory,
@@ -153,25 +170,30 @@ export class Recovery implements AsyncDisposable {
         if ((await publisher.written()) === 'memory') {
           throw new CallscribeError('STORAGE_UNUSABLE', 'the outbox takes nothing; the call stays as it is');
         }
+        if (outcome.kind === 'recovered') await noteRecovered(directory, outcome.record);
         await finishCall(directory, outcome.record);
+        await publisher.written();
         const sentences = outcome.kind === 'recovered' ? outcome.sentences : 0;
         logger.warn({ callId: outcome.record.id, sentences, outcome: outcome.kind }, 'call recovered');
       }
       this.#attempts.delete(directory);
       await remove(directory);
       onCall(outcome.kind);
-      return true;
     } catch (error) {
       onCall('failed');
       logger.error({ err: toError(error) }, 'a call could not be recovered; it is tried again');
-      return false;
     }
   }
 
   #noteAttempt(directory: string): number {
-    const attempt = (this.#attempts.get(directory) ?? 0) + 1;
-    this.#attempts.set(directory, attempt);
-    return attempt;
+    const number = (this.#attempts.get(directory)?.number ?? 0) + 1;
+    const pauseMs = Math.min(PAUSE_MIN_MS * 2 ** (number - 1), PAUSE_MAX_MS);
+    this.#attempts.set(directory, { number, againAtMs: this.#options.clock.monotonicMs() + pauseMs });
+    return number;
+  }
+
+  #isDue(directory: string): boolean {
+    return (this.#attempts.get(directory)?.againAtMs ?? 0) <= this.#options.clock.monotonicMs();
   }
 }
 
