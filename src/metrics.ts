@@ -39,10 +39,13 @@ export interface Metrics {
   readonly recoveredCalls: Counter<'outcome'>;
   /** Rounds of the sweeper, and what it gave up. */
   readonly sweeps: Counter<'outcome'>;
+  /** Lines about answered calls that could not be noted. */
+  readonly ledgerFailures: Counter;
   readonly callsGivenUp: Counter<'fault'>;
   /** What recognition sessions went through (src/asr/resilient-session.ts). */
   readonly asrOutcomes: Counter<'outcome'>;
   readonly asrUnrecognisedMs: Counter;
+  readonly unrecognisedCalls: Counter<'outcome'>;
 }
 
 export function createMetrics(): Metrics {
@@ -172,6 +175,11 @@ export function createMetrics(): Metrics {
       labelNames: ['outcome'],
       registers,
     }),
+    ledgerFailures: new Counter({
+      name: 'callscribe_ledger_failures_total',
+      help: 'lines about answered calls that could not be noted on disk: the report does not know of them',
+      registers,
+    }),
     sweeps: new Counter({
       name: 'callscribe_sweeps_total',
       help: 'rounds of the sweeper by outcome (done, elsewhere, failed); alarm where none is done for an hour',
@@ -195,6 +203,12 @@ export function createMetrics(): Metrics {
         'what recognition sessions went through (lost: a task ended before its time, stalled: it gave nothing though ' +
         'speech went in, reconnected: another took over, renewed: as planned, postponed: nothing for too long, ' +
         'refused: for a reason that no retry mends)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    unrecognisedCalls: new Counter({
+      name: 'callscribe_unrecognised_calls_total',
+      help: 'calls that ended with audio that no recogniser took (kept: for npm run recognise, lost: it could not be kept)',
       labelNames: ['outcome'],
       registers,
     }),

@@ -7,6 +7,7 @@ import type { Publisher } from '../src/call/publisher.ts';
 import { CallRegistry } from '../src/call/registry.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
+import { AnsweredCalls, deleteOldAnsweredCalls } from '../src/ledger/answered-calls.ts';
 import type { LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
@@ -20,6 +21,7 @@ import { openCallRecovery } from './call-recovery.ts';
 import { openRecordings } from './recordings.ts';
 import type { Role } from './role-type.ts';
 import type { SipSide } from './sip-side.ts';
+import { unrecognisedKeeper } from './unrecognised.ts';
 
 export interface IntakeDeps {
   readonly config: Config;
@@ -49,10 +51,12 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   const ticker = new LegTicker(clock);
   const recordings = await openRecordings(deps);
   const recovery = await openCallRecovery(deps);
+  const answeredCalls = noteAnsweredCalls(deps);
   const services: IntakeServices = {
     ...deps,
     recordings,
     openJournal: recovery.openJournal,
+    keepUnrecognised: unrecognisedKeeper(deps),
     registry,
     model: config.asr.model,
     vocabularyId: config.asr.vocabularyId,
@@ -109,7 +113,26 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
         await recovery.close();
         listener.close();
         await recordings.close();
+        await answeredCalls.close();
       })),
+  };
+}
+
+/** What the report compares the rows with. */
+function noteAnsweredCalls({ config, live, metrics, logger, clock }: IntakeDeps): { close(): Promise<void> } {
+  const directory = join(config.dataDir, 'answered');
+  const onFailed = (): void => {
+    metrics.ledgerFailures.inc();
+  };
+  const ledger = new AnsweredCalls({ directory, logger, onFailed });
+  const note = ledger.note.bind(ledger);
+  live.on('call', note);
+  deleteOldAnsweredCalls(directory, clock.wallTime()).catch(onFailed);
+  return {
+    close: async () => {
+      live.off('call', note);
+      await ledger.close();
+    },
   };
 }
 

@@ -13,10 +13,12 @@ import type { CallJournal, OpenCallJournal } from './journal.ts';
 import { Leg } from './leg.ts';
 import type { LegServices } from './leg-services.ts';
 import type { CallEvent, CallRecord, EndReason } from './record.ts';
+import type { KeepUnrecognised } from './unrecognised.ts';
 
 export interface CallServices extends LegServices {
   readonly recordings: Pick<Recordings, 'openCall'>;
   readonly openJournal: OpenCallJournal;
+  readonly keepUnrecognised: KeepUnrecognised;
   readonly model: string;
   readonly vocabularyId: string | undefined;
   /** How the agent is told from the customer. */
@@ -201,6 +203,12 @@ export class Call implements DialogCall {
     if (outcome.kind === 'failed') this.event('recording_failed', { code: outcome.code });
     // Until then the audio may be needed again: a process that dies now has it recognised by another.
     await this.#written();
+    const owed = this.#legs.flatMap((leg) => leg.owed ?? []);
+    if (owed.length > 0) {
+      await this.#recording.written();
+      const lastEventNo = this.#eventNo;
+      await this.#services.keepUnrecognised({ record: this.#record(), lastEventNo, legs: owed });
+    }
     if (outcome.kind === 'failed') {
       // With its journal, by which the next start tries it again.
       await this.#recording.release();

@@ -26,6 +26,7 @@ export class LegTranscript {
   readonly #done: Promise<void>;
   #failed = false;
   #unrecognisedSamples = 0;
+  #owedFrom: number | undefined;
 
   constructor(options: LegTranscriptOptions) {
     this.#options = options;
@@ -48,6 +49,11 @@ export class LegTranscript {
   /** Audio in which something may have been said and that the recogniser gave no words for. */
   get unrecognisedMs(): number {
     return Math.round(this.#unrecognisedSamples / SAMPLES_PER_MS);
+  }
+
+  /** From where on the leg has no sentences though something may have been said; undefined: it has all. */
+  get owedFromSample(): number | undefined {
+    return this.#owedFrom;
   }
 
   push(pcm: Buffer): void {
@@ -97,13 +103,17 @@ export class LegTranscript {
       case 'unrecognised': {
         const { fromSample, toSample, code } = event;
         this.#unrecognisedSamples += toSample - fromSample;
+        this.#owedFrom ??= fromSample;
         const toMs = (sample: number): number => Math.round(sample / SAMPLES_PER_MS);
         onEvent('asr_unrecognised', { beginMs: toMs(fromSample), endMs: toMs(toSample), code });
         return;
       }
+      case 'final':
+        // What was given up before it keeps no number; a leg's numbers follow its speech.
+        this.#owedFrom = undefined;
+        return;
       case 'started':
       case 'partial':
-      case 'final':
         return;
       default:
         event satisfies never;

@@ -18,6 +18,7 @@ import type { LegOptions, LegServices } from './leg-services.ts';
 import { LegTap } from './leg-tap.ts';
 import { LegTranscript } from './leg-transcript.ts';
 import type { LegRecord } from './record.ts';
+import type { UnrecognisedLeg } from './unrecognised.ts';
 
 /**
  * One leg's pipeline, built and closed here:
@@ -171,6 +172,13 @@ export class Leg {
     return this.#transcript?.failed === true;
   }
 
+  /** What is to be recognised yet of a leg that has ended. */
+  get owed(): UnrecognisedLeg | undefined {
+    const fromSample = this.#transcript?.owedFromSample;
+    if (this.#transcript === undefined || fromSample === undefined) return undefined;
+    return { legNo: this.#options.legNo, sentenceCount: this.#transcript.sentenceCount, fromSample };
+  }
+
   set party(party: Party) {
     this.#party = party;
   }
@@ -202,8 +210,8 @@ export class Leg {
   }
 
   /**
-   * Closes the leg in this order: late packets are waited for, the last samples go to the recogniser, its last
-   * words are waited for (bounded by the session), the ports are given back. Never rejects.
+   * Closes the leg in this order: late packets are waited for, the last samples go to the recogniser, the ports are
+   * given back while its last words are waited for (bounded by the session). Never rejects.
    */
   end(): Promise<void> {
     this.#ending ??= this.#close();
@@ -215,11 +223,13 @@ export class Leg {
     await this.#readWaiting();
     this.#quiet.leave();
     this.#receiver.finish();
-    await this.#transcript?.finish();
-    await this.#receiver.close();
+    // What is owed may take a while, and the ports are wanted.
+    await Promise.all([this.#transcript?.finish(), this.#receiver.close()]);
     this.#endedAt = this.#services.clock.wallTime();
     this.#tellMalformed();
-    countLegMedia(this.#services.metrics, this.#receiver.counters());
+    const { metrics } = this.#services;
+    countLegMedia(metrics, this.#receiver.counters());
+    metrics.asrUnrecognisedMs.inc(this.#transcript?.unrecognisedMs ?? 0);
   }
 
   /** A process that was busy has packets in its sockets still; each turn of the loop reads some of them. */

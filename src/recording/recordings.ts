@@ -19,6 +19,8 @@ const SAVE_AGAIN_AFTER_MS = 10_000;
 /** How long `close` waits for recordings that are being made. */
 const CLOSE_WITHIN_MS = 10_000;
 const SWEEP_EVERY_MS = 3_600_000;
+/** How long the end of a call waits for a disk that does not take its audio. */
+const WRITTEN_WITHIN_MS = 5_000;
 
 export interface RecordingsOptions extends RecordingWriterOptions {
   readonly recordingDir: string;
@@ -214,6 +216,12 @@ export class CallRecording {
       this.#options.policy === 'keep' ? await this.#options.save(ended) : { kind: 'none' };
     this.#options.onFinished(outcome);
     return outcome;
+  }
+
+  /** Waits until the legs' files hold all that they can, no longer than {@link WRITTEN_WITHIN_MS}. Never rejects. */
+  async written(): Promise<void> {
+    const { writer } = this.#options;
+    await within(WRITTEN_WITHIN_MS, Promise.allSettled(this.#legs.map((leg) => writer.written(leg))));
   }
 
   /** Nothing of the legs is read any more: lets go of them; their files stay. Never rejects. */

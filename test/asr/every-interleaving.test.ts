@@ -162,10 +162,11 @@ async function live({ sentences, durationMs, plans, renewAfterMs, seed }: Story)
     session.push(pcm);
   }
   const finished = session.finish();
-  let isOver = false;
-  void finished.then(() => (isOver = true));
-  for (let waitedMs = 0; !isOver && waitedMs < 600_000; waitedMs += 250)
+  const over = { is: false };
+  void finished.then(() => (over.is = true));
+  for (let waitedMs = 0; !over.is && waitedMs < 600_000; waitedMs += 250) {
     await vi.advanceTimersByTimeAsync(250);
+  }
   await finished;
   await reading;
   expect(vi.getTimerCount()).toBe(0);

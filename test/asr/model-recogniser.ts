@@ -242,8 +242,9 @@ class ModelTask implements AsrTask {
 
   #tellPartial(): void {
     const sentence = this.#sentences[this.#nextSentence ?? Infinity];
-    if (sentence === undefined || sentence.beginMs >= this.#legMs || this.#heardMs < this.#nextPartialMs)
+    if (sentence === undefined || sentence.beginMs >= this.#legMs || this.#heardMs < this.#nextPartialMs) {
       return;
+    }
     if (sentence.beginMs < this.#baseMs && !this.#plan.hearsTail) return;
     this.#nextPartialMs = this.#heardMs + PARTIAL_EVERY_MS;
     const beginMs = Math.max(0, sentence.beginMs - this.#baseMs);
