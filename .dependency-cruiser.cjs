@@ -26,6 +26,7 @@ const ROOMS = {
   store: { values: ['figures'], types: ['call', 'transcript', 'sip'] },
   figures: { values: [], types: ['call'] },
   forget: { values: [], types: [] },
+  ledger: { values: [], types: ['call'] },
   http: { values: [], types: [] },
   sipstack: { values: [], types: [] },
   edge: { values: ['sipstack'], types: [] },

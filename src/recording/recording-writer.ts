@@ -3,22 +3,26 @@ import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Clock } from '../clock.ts';
-import { CallscribeError, systemCode, toError } from '../errors.ts';
+import { CallscribeError, systemCode } from '../errors.ts';
 import type { CallId, LegId } from '../ids.ts';
 import type { Logger } from '../log.ts';
 import { within } from '../within.ts';
 import { BLOCK_BYTES } from './block-builder.ts';
 import { encodeFileHeader, FILE_HEADER_BYTES, SALT_BYTES } from './container.ts';
-import { LegRecorder, type RecordingPolicy } from './leg-recorder.ts';
+import { LegRecorder, type RecordingPolicy, type WaitingBlock } from './leg-recorder.ts';
 import { LegSeal } from './seal.ts';
+import { type FileWrite, type WriteResult, WriteThread } from './write-thread.ts';
 
-/** A block waits so long for more before it is written; with more than a thousand legs, longer (`FLUSH_MS_PER_LEG`). */
+/** A block waits so long for more before it is written. */
 const FLUSH_MS = 250;
-const FLUSH_MS_PER_LEG = 0.25;
+/** With more than 500 legs it waits longer: whatever their number, there are no more than 2,000 writes a second. */
+const FLUSH_MS_PER_LEG = 0.5;
 const TICK_MS = 50;
 /** Of libuv's four threads: a disk that hangs leaves two for everybody else. */
-const WRITES_AT_A_TIME = 2;
+const OPENS_AT_A_TIME = 2;
+/** Of one leg at a time, and of all in one order to the thread that writes. */
 const BLOCKS_A_WRITE_MAX = 32;
+const ORDER_MAX_BYTES = 1_048_576;
 const RETRY_AFTER_MS = 1_000;
 const RELEASE_WITHIN_MS = 2_000;
 /** What waits for a disk that does not take it; beyond, the oldest of the leg with the most is given up. */
@@ -46,25 +50,30 @@ interface Slot {
   readonly whenWritten: (() => void)[];
   dueMs: number;
   retryAtMs: number;
-  state: 'idle' | 'queued' | 'writing';
-  writing: Promise<void>;
+  state: 'idle' | 'queued' | 'busy';
+  /** Its file is being opened or written to. */
+  busy: Promise<unknown>;
 }
 
 /**
- * Writes what legs record, behind them: whatever the disk does, no packet waits for it. What a leg hears is handed to
- * the operating system within 350 ms (a quarter of a second, the tick, and the write; with more than 1,000 legs a
- * quarter of a millisecond for each); what is lost when this process is killed is no more than that. A disk that is
+ * Writes what legs record, behind them: whatever the disk does, no packet waits for it. What a leg hears is with the
+ * operating system within 350 ms (a quarter of a second, the tick, and the write; with more than 500 legs half a
+ * millisecond for each in place of the quarter), and no more than that is lost when this process is killed. A disk that is
  * full or fails is asked again each second, and everything waits in memory meanwhile, up to a bound.
  */
 export class RecordingWriter {
   readonly #options: RecordingWriterOptions;
   readonly #waitingMaxBytes: number;
   readonly #slots = new Map<LegRecorder, Slot>();
-  readonly #queue: Slot[] = [];
+  /** Whose file is to be opened, and which have something to write. */
+  readonly #toOpen: Slot[] = [];
+  readonly #toWrite: Slot[] = [];
+  readonly #thread = new WriteThread();
   readonly #freeRooms: Buffer[] = [];
   readonly #failing = new Set<Slot>();
   readonly #timer: NodeJS.Timeout;
-  #writing = 0;
+  #opening = 0;
+  #ordered = false;
   #waitingBytes = 0;
 
   constructor(options: RecordingWriterOptions) {
@@ -110,7 +119,7 @@ export class RecordingWriter {
       dueMs,
       retryAtMs: 0,
       state: 'idle',
-      writing: Promise.resolve(),
+      busy: Promise.resolve(),
     });
     return recorder;
   }
@@ -119,7 +128,7 @@ export class RecordingWriter {
   async written(leg: LegRecorder): Promise<void> {
     const slot = this.#slots.get(leg);
     if (slot === undefined || leg.options.policy === 'memory') return;
-    if (leg.waiting.length === 0 && slot.state !== 'writing') return;
+    if (leg.waiting.length === 0 && slot.state !== 'busy') return;
     await new Promise<void>((resolve) => slot.whenWritten.push(resolve));
   }
 
@@ -130,15 +139,19 @@ export class RecordingWriter {
     this.#slots.delete(leg);
     this.#recovered(slot);
     tellWritten(slot);
-    // Lest it makes its file after whoever asked deletes it. A disk that hangs is not waited for.
-    await within(RELEASE_WITHIN_MS, slot.writing);
-    await leg.release();
+    // Lest it makes its file after whoever asked deletes it. A disk that hangs is not waited for; its file stays open.
+    const released = slot.busy.then(() => leg.release());
+    await within(RELEASE_WITHIN_MS, released);
   }
 
-  /** Lets go of every leg. What waits for a disk that does not take it is lost with this process. */
+  /** Writes what there is and lets go of every leg. What a disk does not take in two seconds is lost with this process. */
   async close(): Promise<void> {
+    const legs = [...this.#slots.keys()];
+    for (const leg of legs) leg.flush();
+    await within(RELEASE_WITHIN_MS, Promise.all(legs.map((leg) => this.written(leg))));
     clearInterval(this.#timer);
     await Promise.all([...this.#slots.keys()].map((leg) => this.release(leg)));
+    await this.#thread.close();
   }
 
   readonly #takeRoom = (): Buffer => this.#freeRooms.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
@@ -161,17 +174,18 @@ export class RecordingWriter {
       waitingBytes += leg.waitingBytes;
       if (slot.state !== 'idle' || slot.retryAtMs > nowMs || leg.options.policy === 'memory') continue;
       slot.state = 'queued';
-      this.#queue.push(slot);
+      (leg.file === undefined ? this.#toOpen : this.#toWrite).push(slot);
     }
     this.#waitingBytes = waitingBytes;
     if (waitingBytes > this.#waitingMaxBytes) this.#giveUp(waitingBytes - this.#waitingMaxBytes);
-    this.#pump();
+    this.#openNext();
+    this.#writeNext();
   }
 
   /** The oldest blocks of the legs with the most. Those under way to the disk stay. */
   #giveUp(bytes: number): void {
     let unkept = 0;
-    const legs = [...this.#slots.values()].filter(({ state }) => state !== 'writing').map(({ leg }) => leg);
+    const legs = [...this.#slots.values()].filter(({ state }) => state !== 'busy').map(({ leg }) => leg);
     for (let left = bytes; left > 0; left -= BLOCK_BYTES) {
       const [most] = legs.sort((a, b) => b.waiting.length - a.waiting.length);
       if (most === undefined || most.waiting.length === 0) break;
@@ -182,42 +196,73 @@ export class RecordingWriter {
     if (unkept > 0) this.#options.onUnkept?.(unkept);
   }
 
-  #pump(): void {
-    while (this.#writing < WRITES_AT_A_TIME) {
-      const slot = this.#queue.shift();
+  #openNext(): void {
+    while (this.#opening < OPENS_AT_A_TIME) {
+      const slot = this.#toOpen.shift();
       if (slot === undefined) return;
       if (!this.#slots.has(slot.leg)) continue;
-      slot.state = 'writing';
-      this.#writing++;
-      slot.writing = this.#write(slot).then(() => {
-        this.#writing--;
-        slot.state = 'idle';
-        if (slot.leg.waiting.length === 0) tellWritten(slot);
-        this.#pump();
-      });
+      slot.state = 'busy';
+      this.#opening++;
+      slot.busy = this.#open(slot.leg).then(
+        (file) => {
+          this.#opening--;
+          slot.leg.file = file;
+          slot.state = 'queued';
+          this.#toWrite.push(slot);
+          this.#openNext();
+          this.#writeNext();
+        },
+        (error: unknown) => {
+          this.#opening--;
+          slot.state = 'idle';
+          this.#failed(slot, systemCode(error) ?? 'unknown');
+          this.#openNext();
+        },
+      );
     }
   }
 
-  /** Never rejects. */
-  async #write(slot: Slot): Promise<void> {
-    const { leg } = slot;
-    try {
-      const file = (leg.file ??= await this.#open(leg));
-      if (leg.isReleased) {
-        await file.close();
-        return;
-      }
+  /** One order to the thread, of as many legs as it holds; the next one when that is done. */
+  #writeNext(): void {
+    if (this.#ordered) return;
+    const legs: { readonly slot: Slot; readonly blocks: readonly WaitingBlock[] }[] = [];
+    const writes: FileWrite[] = [];
+    for (let bytes = 0; bytes < ORDER_MAX_BYTES;) {
+      const slot = this.#toWrite.shift();
+      if (slot === undefined) break;
+      const { leg } = slot;
+      slot.state = 'idle';
+      if (!this.#slots.has(leg) || leg.file === undefined || leg.waiting.length === 0) continue;
       const blocks = leg.waiting.slice(0, BLOCKS_A_WRITE_MAX);
-      const buffers = blocks.map(({ bytes }) => bytes);
-      const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
-      const { bytesWritten } = await file.writev(buffers, leg.index.endOffset);
-      if (bytesWritten < bytes) throw shortWrite(bytesWritten, bytes);
-      if (leg.waiting[0] === blocks[0]) leg.wrote(blocks.length, leg.index.endOffset);
-      this.#options.onWritten?.(bytes);
-      this.#recovered(slot);
-    } catch (error) {
-      this.#failed(slot, error);
+      const buffers = blocks.map((block) => block.bytes);
+      bytes += buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+      slot.state = 'busy';
+      legs.push({ slot, blocks });
+      writes.push({ fd: leg.file.fd, position: leg.index.endOffset, buffers });
     }
+    if (writes.length === 0) return;
+    this.#ordered = true;
+    const done = this.#thread.write(writes).then((results) => {
+      this.#ordered = false;
+      legs.forEach(({ slot, blocks }, n) => {
+        this.#wrote(slot, blocks, results[n] ?? 'thread');
+      });
+      this.#writeNext();
+    });
+    for (const { slot } of legs) slot.busy = done;
+  }
+
+  #wrote(slot: Slot, blocks: readonly WaitingBlock[], result: WriteResult): void {
+    const { leg } = slot;
+    slot.state = 'idle';
+    if (result !== 'written') {
+      this.#failed(slot, result);
+      return;
+    }
+    if (leg.waiting[0] === blocks[0]) leg.wrote(blocks.length, leg.index.endOffset);
+    this.#options.onWritten?.(blocks.reduce((sum, { bytes }) => sum + bytes.length, 0));
+    this.#recovered(slot);
+    if (leg.waiting.length === 0) tellWritten(slot);
   }
 
   async #open(leg: LegRecorder): Promise<NonNullable<LegRecorder['file']>> {
@@ -241,14 +286,13 @@ export class RecordingWriter {
     }
   }
 
-  #failed(slot: Slot, error: unknown): void {
-    const code = systemCode(error) ?? 'unknown';
+  #failed(slot: Slot, code: string): void {
     slot.retryAtMs = this.#options.clock.monotonicMs() + RETRY_AFTER_MS;
     this.#options.onWriteFailed?.(code);
     if (!this.#slots.has(slot.leg)) return;
     if (this.#failing.size === 0) {
       this.#options.logger.error(
-        { err: toError(error), code },
+        { code },
         'audio cannot be written to disk: calls go on, the audio waits in memory',
       );
     }

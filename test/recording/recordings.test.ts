@@ -150,10 +150,7 @@ describe('saveKeptCall', () => {
     const { callId, finish } = recordedCall(of);
     const sealed = recordedCall(of, 'spool');
     const outcome = await finish();
-    await vi.waitFor(async () => {
-      for (const id of [callId, sealed.callId]) expect(await readdir(join(callsDir(), id))).toHaveLength(2);
-    });
-    // As a killed process leaves them.
+    // What a killed process leaves, but for its last quarter of a second.
     await of.close();
     const legs = [
       { legNo: 0, role: 'agent' },
