@@ -13,14 +13,13 @@ import { startSandbox } from '../src/sandbox/server.ts';
 import { seededRandom } from '../src/seeded-random.ts';
 import { findCallsByIdentifier } from '../src/store/find-calls-by-identifier.ts';
 import { loadCall } from '../src/store/load-call.ts';
+import { loadEvents } from '../src/store/load-events.ts';
 import { loadLegs } from '../src/store/load-legs.ts';
 import { loadTranscript } from '../src/store/load-transcript.ts';
 import type { StoredCall } from '../src/store/stored.ts';
 import type { BenchProcess, Duties } from './bench-process.ts';
 import { ChaosWorld } from './chaos-world.ts';
 
-/** About 20 s: long enough for several harms in one call. */
-const SENTENCES_PER_LEG = 8;
 const POLL_MS = 500;
 /** What the last words, the jobs and the rows may take after the last call. */
 const SETTLE_MAX_MS = 90_000;
@@ -29,12 +28,8 @@ const RUN_MAX_MS = 600_000;
 /** An answer that came so shortly after a kill was given before it. */
 const ANSWER_TRAVEL_MS = 300;
 
-export interface ChaosRunOptions extends Pick<
-  ChaosOptions,
-  'sentences' | 'legs' | 'seed' | 'queue' | 'keep'
-> {
+export interface ChaosRunOptions extends Omit<ChaosOptions, 'kinds'> {
   readonly kind: ChaosKind;
-  readonly sentencesPerLeg?: number;
   readonly start: (name: string) => BenchProcess;
   readonly print: (line: string) => void;
   readonly signal: AbortSignal;
@@ -84,6 +79,7 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
       refused: placed.length - answered.length,
     },
     packetsLost: stored.packetsLost,
+    events: stored.events,
     seconds: Math.round((performance.now() - startMs) / 1_000),
     settledMs: Math.round(settledMs),
     crashes: world.crashes,
@@ -96,8 +92,7 @@ async function speak(
   world: ChaosWorld,
   options: ChaosRunOptions,
 ): Promise<{ readonly placed: readonly PlacedCall[]; readonly harms: number }> {
-  const { kind, sentences, legs, seed, print, signal } = options;
-  const sentencesPerLeg = options.sentencesPerLeg ?? SENTENCES_PER_LEG;
+  const { kind, sentences, sentencesPerLeg, legs, seed, pace, print, signal } = options;
   using callers = options.start('caller');
   const order: ChaosLoadOrder = {
     target: world.target,
@@ -109,7 +104,7 @@ async function speak(
   };
   const over = new AbortController();
   await callers.ask('load', order);
-  const harm = harms(kind, world, { seed, signal: over.signal });
+  const harm = harms(kind, world, { seed, pace, signal: over.signal });
   const placed: PlacedCall[] = [];
   const isKill = kind === 'kill-intake';
   const deadlineMs = performance.now() + RUN_MAX_MS;
@@ -134,14 +129,14 @@ async function speak(
     over.abort();
     await harm.done;
   }
-  return { placed, harms: harm.count() };
+  return { placed, harms: kind === 'sockets' ? await world.socketsCut() : harm.count() };
 }
 
 /** Does the harm of its kind, turn after turn, until it is told to stop; what was begun is mended. */
 function harms(
   kind: ChaosKind,
   world: ChaosWorld,
-  { seed, signal }: { readonly seed: number; readonly signal: AbortSignal },
+  { seed, pace, signal }: { readonly seed: number; readonly pace: number; readonly signal: AbortSignal },
 ): { readonly done: Promise<void>; readonly failed: Promise<never>; count(): number } {
   const turn = turnOf(kind);
   const random = seededRandom(seed + 1);
@@ -163,6 +158,7 @@ function harms(
           free: () => world.disk.free(),
         },
         random,
+        pace,
         wait: (ms) => delay(ms, undefined, { signal }),
       });
       count += 1;
@@ -238,18 +234,20 @@ async function readBack(
   { pool }: ChaosWorld,
   answered: readonly PlacedCall[],
   calls: ReadonlyMap<string, StoredCall>,
-): Promise<{ readonly lines: readonly StoredLine[]; readonly packetsLost: number }> {
+): Promise<Pick<ChaosReport, 'events' | 'packetsLost'> & { readonly lines: readonly StoredLine[] }> {
   const lines: StoredLine[] = [];
+  const events: Record<string, number> = {};
   let packetsLost = 0;
   for (const { report } of answered) {
     const call = calls.get(report.callId);
     if (call === undefined) continue;
+    for (const { kind } of await loadEvents(pool, call.id)) events[kind] = (events[kind] ?? 0) + 1;
     for (const sentence of await loadTranscript(pool, call.id)) {
       lines.push({ ...sentence, key: keyOf(report.callId, sentence.legNo) });
     }
     for (const { media } of await loadLegs(pool, call.id)) packetsLost += Number(media?.['packetsLost'] ?? 0);
   }
-  return { lines, packetsLost };
+  return { lines, packetsLost, events };
 }
 
 /** Counters by which the service says what it could not do; those that are not 0. */
@@ -267,6 +265,7 @@ function readTold(metrics: string): Record<string, number> {
 }
 
 let load: ChaosLoad | undefined;
+let cuts = (): number => 0;
 
 /** What the processes of a run do: one is the recogniser, another one places the calls. */
 export const chaosDuties: Duties = {
@@ -287,8 +286,10 @@ export const chaosDuties: Duties = {
       logger: silentLogger,
       ...(cut ? { faults: cutAtRandom } : {}),
     });
+    cuts = () => sandbox.counters.tasksStarted - sandbox.counters.tasksFinished - sandbox.live.tasks;
     return sandbox.url;
   },
+  'sandbox.cuts': () => cuts(),
   load: async (order: ChaosLoadOrder) => {
     load = await ChaosLoad.start(order, systemClock);
   },

@@ -28,6 +28,8 @@ export interface ChaosReport extends Verdict {
   };
   /** RTP that the intake counts as lost or late: the machine was too busy. */
   readonly packetsLost: number;
+  /** Events of the calls, by kind. */
+  readonly events: Readonly<Record<string, number>>;
   /** From the last call's end to the last completion. */
   readonly settledMs: number;
   /** Processes that ended without having been told to. */
