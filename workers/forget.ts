@@ -78,7 +78,7 @@ async function openPlaces(closers: CloseStack): Promise<Places> {
     pool,
     queues,
     recordingDir: config.recording.directory,
-    callsDir: callsDirOf(config),
+    callDirs: [callsDirOf(config), join(config.dataDir, 'unrecognised')],
     outboxDir: join(config.dataDir, 'outbox'),
   };
 }

@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import { join } from 'node:path';
 
 import type { ResilientSessionServices } from '../src/asr/resilient-session.ts';
 import type { OpenAsrSession } from '../src/asr/session.ts';

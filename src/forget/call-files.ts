@@ -8,8 +8,8 @@ import type { CallId } from '../ids.ts';
 export interface CallFilePlaces {
   /** A directory for each month, and in it the recordings, named by the call. */
   readonly recordingDir: string;
-  /** A directory for each call in progress. */
-  readonly callsDir: string;
+  /** Each has a directory for each of some calls: those in progress, those that wait for the recogniser. */
+  readonly callDirs: readonly string[];
   /** Facts on their way to the queue. */
   readonly outboxDir: string;
 }
@@ -17,8 +17,8 @@ export interface CallFilePlaces {
 /** Recordings and whatever else on this machine is named by the call. */
 export async function findCallFiles(places: CallFilePlaces, callId: CallId): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const entry of await entriesOf(places.callsDir)) {
-    if (entry.name === callId) found.push(join(places.callsDir, entry.name));
+  for (const directory of places.callDirs) {
+    for (const { name } of await entriesOf(directory)) if (name === callId) found.push(join(directory, name));
   }
   for (const month of await entriesOf(places.recordingDir)) {
     if (!month.isDirectory()) continue;
