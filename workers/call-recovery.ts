@@ -10,6 +10,7 @@ import type { Config } from '../src/config.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
 import { openKeptLeg, saveKeptCall } from '../src/recording/kept-call.ts';
+import type { MissingAudio } from '../src/recording/missing-audio.ts';
 import type { SavedRecording } from '../src/recording/save-recording.ts';
 import { openSpoolKey } from '../src/recording/spool-key.ts';
 import { claimIntake } from '../src/recovery/intake-claim.ts';
@@ -17,6 +18,7 @@ import { JournalFile } from '../src/recovery/journal-file.ts';
 import { Recovery } from '../src/recovery/recovery.ts';
 import type { SipListener } from '../src/sip/listener.ts';
 import { callsDirOf } from './recordings.ts';
+import { unrecognisedKeeper } from './unrecognised.ts';
 
 export interface CallRecoveryDeps {
   readonly config: Pick<Config, 'dataDir' | 'recording'>;
@@ -71,6 +73,7 @@ export async function openCallRecovery(deps: CallRecoveryDeps): Promise<CallReco
         recognise: (stretch) => recogniseStretch(recognition, stretch),
         hangUp: (place) => sip.hangUpOrphan(place, 'Recovered after a crash'),
         finishCall: (directory, record) => keepRecording(deps, spoolKey, directory, record),
+        keepUnrecognised: unrecognisedKeeper(deps),
         onCall: (outcome) => {
           metrics.recoveredCalls.inc({ outcome });
         },
@@ -98,11 +101,11 @@ async function keepRecording(
 
 function recordedEvent(
   { id: callId, revision }: CallRecord,
-  { recording, missingMs }: { readonly recording: SavedRecording; readonly missingMs: number },
+  { recording, missingMs, missing }: { readonly recording: SavedRecording } & MissingAudio,
   at: Date,
 ): Parameters<Publisher['publishEvent']>[0] {
   const { file, beginAt, durationMs, bytes, crc32, channels } = recording;
-  const detail = { file, beginAt, durationMs, bytes, crc32, channels, missingMs };
+  const detail = { file, beginAt, durationMs, bytes, crc32, channels, missingMs, missing };
   // Above the events of the call and of its recovery, and the same when it is done again.
   return { callId, legId: undefined, eventNo: EVENT_NO_ABOVE + revision, at, kind: 'recorded', detail };
 }

@@ -2,6 +2,7 @@ import type { LegAudioSource } from '../asr/audio-source.ts';
 import type { StretchOutcome, StretchToRecognise } from '../asr/recognise-stretch.ts';
 import type { Publisher } from '../call/publisher.ts';
 import type { CallRecord, LegRecord } from '../call/record.ts';
+import type { UnrecognisedCall, UnrecognisedLeg } from '../call/unrecognised.ts';
 import type { Clock } from '../clock.ts';
 import { CallscribeError, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -32,7 +33,13 @@ export interface RecoverCallServices {
 
 /** What came of one call. */
 export type RecoveredCall =
-  | { readonly kind: 'recovered'; readonly record: CallRecord; readonly sentences: number }
+  | {
+      readonly kind: 'recovered';
+      readonly record: CallRecord;
+      readonly sentences: number;
+      /** What the recogniser did not take at the last attempt either. */
+      readonly owed: UnrecognisedCall | undefined;
+    }
   /** It had ended in order, but for its recording. */
   | { readonly kind: 'ended-before'; readonly record: CallRecord }
   /** It was never answered, and leaves nothing. */
@@ -72,6 +79,7 @@ export async function recoverCall(
     return { kind: 'ended-before', record: last };
   }
   const legs: LegRecord[] = [];
+  const owed: UnrecognisedLeg[] = [];
   let eventNo = journal.lastEventNo + STEP_ABOVE;
   let sentences = 0;
   for (const leg of last.legs) {
@@ -79,6 +87,10 @@ export async function recoverCall(
     const recovered = await recoverLeg(services, { directory, call: last, leg, known, attempt });
     legs.push(recovered.record);
     sentences += recovered.sentences;
+    if (recovered.owedFromSample !== undefined) {
+      const sentenceCount = recovered.record.sentenceCount ?? 0;
+      owed.push({ legNo: leg.legNo, sentenceCount, fromSample: recovered.owedFromSample });
+    }
     for (const { fromSample, toSample } of recovered.unrecognised) {
       const [beginMs, endMs] = [toMs(fromSample), toMs(toSample)];
       const detail = { beginMs, endMs, code: recovered.code };
@@ -114,12 +126,16 @@ export async function recoverCall(
     detail,
   });
   publisher.publishCall(record);
-  return { kind: 'recovered', record, sentences };
+  const left = owed.length === 0 ? undefined : { record, lastEventNo: eventNo + 1, legs: owed };
+  return { kind: 'recovered', record, sentences, owed: left };
 }
 
-/** The leg came to its end, and all of its sentences are on their way. */
-const isDone = ({ endedAt, sentenceCount }: LegRecord, known: JournalLeg): boolean =>
-  endedAt !== undefined && sentenceCount !== undefined && sentenceCount <= known.sentences;
+/** The leg came to its end, it owes nothing, and all of its sentences are on their way. */
+const isDone = ({ endedAt, sentenceCount, media }: LegRecord, known: JournalLeg): boolean =>
+  endedAt !== undefined &&
+  sentenceCount !== undefined &&
+  sentenceCount <= known.sentences &&
+  (media?.['unrecognisedMs'] ?? 0) === 0;
 
 const sentencesOf = (journal: JournalState, { legNo }: LegRecord): JournalLeg =>
   journal.legs.get(legNo) ?? NO_SENTENCES;
@@ -138,12 +154,14 @@ interface RecoveredLeg extends Pick<StretchOutcome, 'unrecognised'> {
   readonly sentences: number;
   /** Why something is not recognised. */
   readonly code: string | undefined;
+  /** From where on the recogniser took nothing. */
+  readonly owedFromSample: number | undefined;
 }
 
 async function recoverLeg(services: RecoverCallServices, options: LegToRecover): Promise<RecoveredLeg> {
   const { call, leg, known, attempt } = options;
   const { publisher, clock, logger } = services;
-  const asItWas = { sentences: 0, unrecognised: [], code: undefined };
+  const asItWas = { sentences: 0, unrecognised: [], code: undefined, owedFromSample: undefined };
   if (isDone(leg, known)) return { ...asItWas, record: leg };
   const kept = await openLeg(services, options);
   if (kept === undefined) {
@@ -167,15 +185,18 @@ async function recoverLeg(services: RecoverCallServices, options: LegToRecover):
     concealedMs: (beginMs, endMs) => toMs(kept.lostSamples(beginMs * SAMPLES_PER_MS, endMs * SAMPLES_PER_MS)),
     correctionMs: () => 0,
   });
+  let doneSample = Math.min(Math.round(known.endMs * SAMPLES_PER_MS), source.endSample);
   const { unrecognised, error } = await services.recognise({
     model: leg.model,
     vocabularyId: leg.vocabularyId,
     source,
-    fromSample: Math.min(Math.round(known.endMs * SAMPLES_PER_MS), source.endSample),
+    fromSample: doneSample,
     toSample: source.endSample,
     onFinal: (final) => {
       const heard = assembler.accept(final);
-      if (heard?.kind === 'final') publisher.publishSentence(heard.sentence);
+      if (heard?.kind !== 'final') return;
+      publisher.publishSentence(heard.sentence);
+      doneSample = Math.max(doneSample, Math.round(final.endMs * SAMPLES_PER_MS));
     },
   });
   if (error !== undefined && attempt === 'again-later') throw error;
@@ -183,10 +204,16 @@ async function recoverLeg(services: RecoverCallServices, options: LegToRecover):
     ...leg,
     startedAt,
     endedAt: new Date(startedAt.getTime() + toMs(source.endSample)),
+    media: {
+      ...leg.media,
+      unrecognisedMs: toMs(unrecognised.reduce((sum, each) => sum + each.toSample - each.fromSample, 0)),
+    },
     sentenceCount: assembler.sentenceCount,
   };
   const code = error instanceof CallscribeError ? error.code : undefined;
-  return { record, sentences: assembler.sentenceCount - known.sentences, unrecognised, code };
+  const sentences = assembler.sentenceCount - known.sentences;
+  const owedFromSample = error === undefined ? undefined : doneSample;
+  return { record, sentences, unrecognised, code, owedFromSample };
 }
 
 /** @throws what reading it meets, where this attempt is not the last one */

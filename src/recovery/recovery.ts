@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { CallRecord } from '../call/record.ts';
+import type { KeepUnrecognised } from '../call/unrecognised.ts';
 import { CallscribeError, systemCode, toError } from '../errors.ts';
 import { isUuid } from '../ids.ts';
 import { within } from '../within.ts';
@@ -16,6 +17,7 @@ export interface RecoveryOptions extends RecoverCallServices {
   readonly owner: string;
   /** The call is over and its rows are safe: what is kept of it becomes its recording, or goes. */
   readonly finishCall: (directory: string, record: CallRecord) => Promise<void>;
+  readonly keepUnrecognised: KeepUnrecognised;
   readonly onCall: (outcome: RecoveredCall['kind'] | 'failed') => void;
   /** Between looks at the directory. Default: {@link INTERVAL_MS}. */
   readonly intervalMs?: number;
@@ -171,6 +173,9 @@ export class Recovery implements AsyncDisposable {
           throw new CallscribeError('STORAGE_UNUSABLE', 'the outbox takes nothing; the call stays as it is');
         }
         if (outcome.kind === 'recovered') await noteRecovered(directory, outcome.record);
+        if (outcome.kind === 'recovered' && outcome.owed !== undefined) {
+          await this.#options.keepUnrecognised(outcome.owed);
+        }
         await finishCall(directory, outcome.record);
         await publisher.written();
         const sentences = outcome.kind === 'recovered' ? outcome.sentences : 0;

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { LegAudioSource } from '../../src/asr/audio-source.ts';
 import type { Publisher } from '../../src/call/publisher.ts';
 import type { CallEvent, CallRecord } from '../../src/call/record.ts';
+import type { UnrecognisedCall } from '../../src/call/unrecognised.ts';
 import { CallscribeError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/log.ts';
 import { claimIntake, type IntakeClaim } from '../../src/recovery/intake-claim.ts';
@@ -61,6 +62,7 @@ interface Told {
   readonly stretches: (readonly [from: number, to: number])[];
   readonly byes: string[];
   readonly finished: CallRecord[];
+  readonly kept: UnrecognisedCall[];
 }
 
 /** Every stretch is said to hold one sentence of a second, at its begin. */
@@ -103,6 +105,10 @@ function start(publisher: Publisher, told: Told, over: Partial<RecoveryOptions> 
       told.finished.push(record);
       return Promise.resolve();
     },
+    keepUnrecognised: (call) => {
+      told.kept.push(call);
+      return Promise.resolve();
+    },
     onCall: (outcome) => told.outcomes.push(outcome),
     ...over,
   });
@@ -110,7 +116,7 @@ function start(publisher: Publisher, told: Told, over: Partial<RecoveryOptions> 
   return recovery;
 }
 
-const nothing = (): Told => ({ outcomes: [], stretches: [], byes: [], finished: [] });
+const nothing = (): Told => ({ outcomes: [], stretches: [], byes: [], finished: [], kept: [] });
 
 /** A call with two legs, as a process left it that is no more; the first leg has two sentences. */
 async function leave(owner = 'a-dead-process', call = twoLegs()): Promise<CallRecord> {
@@ -226,6 +232,15 @@ it('asks a recogniser that fails again, then closes the call and says what is no
   expect(told.outcomes).toEqual(['failed', 'failed', 'failed', 'recovered']);
   // One leg in each attempt that failed, both in the last.
   expect(asked).toBe(5);
+  expect(told.kept).toMatchObject([
+    {
+      lastEventNo: books.events.at(-1)?.eventNo,
+      legs: [
+        { legNo: 0, sentenceCount: 2, fromSample: 32_000 },
+        { legNo: 1, sentenceCount: 0, fromSample: 0 },
+      ],
+    },
+  ]);
   expect(books.calls).toMatchObject([{ legs: [{ sentenceCount: 2 }, { sentenceCount: 0 }] }]);
   expect(books.events.map(({ kind, detail }) => [kind, detail['beginMs'], detail['code']])).toEqual([
     ['asr_unrecognised', 4_000, 'ASR_STALLED'],
