@@ -197,8 +197,8 @@ export class Call implements DialogCall {
     const outcome = await this.#recording.finish(this.#legs.map((leg) => leg.record()));
     if (outcome.kind === 'saved') {
       const { file, beginAt, durationMs, bytes, crc32, channels } = outcome.recording;
-      const { missingMs } = outcome;
-      this.event('recorded', { file, beginAt, durationMs, bytes, crc32, channels, missingMs });
+      const { missingMs, missing } = outcome;
+      this.event('recorded', { file, beginAt, durationMs, bytes, crc32, channels, missingMs, missing });
     }
     if (outcome.kind === 'failed') this.event('recording_failed', { code: outcome.code });
     // Until then the audio may be needed again: a process that dies now has it recognised by another.

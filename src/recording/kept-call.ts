@@ -5,8 +5,9 @@ import type { LegAudioSource } from '../asr/audio-source.ts';
 import { CallscribeError, systemCode } from '../errors.ts';
 import type { CallId } from '../ids.ts';
 import { FILE_HEADER_BYTES } from './container.ts';
-import type { RecordingPolicy } from './leg-recorder.ts';
-import { RecordedLeg, type Stretch } from './recorded-leg.ts';
+import type { RecordingPolicy, Stretch } from './leg-recorder.ts';
+import { type MissingAudio,missingOf } from './missing-audio.ts';
+import { RecordedLeg } from './recorded-leg.ts';
 import { legFileName } from './recording-writer.ts';
 import type { EndedLeg } from './recordings.ts';
 import { type SavedRecording, saveRecording } from './save-recording.ts';
@@ -20,8 +21,8 @@ export interface KeptLegAudio extends AsyncDisposable {
   readonly policy: Exclude<RecordingPolicy, 'memory'>;
   /** How many samples of `[beginSample, endSample)` were lost on the way. */
   readonly lostSamples: (beginSample: number, endSample: number) => number;
-  /** Samples that came and are not in the file. */
-  readonly missingSamples: number;
+  /** Audio that came and is not in the file. */
+  readonly missing: readonly Stretch[];
 }
 
 /**
@@ -44,7 +45,7 @@ export async function openKeptLeg(
     source: leg.source,
     policy: salt === undefined ? 'keep' : 'spool',
     lostSamples: (beginSample, endSample) => samplesWithin(lost, beginSample, endSample),
-    missingSamples: samplesWithin(missing, 0, Infinity),
+    missing,
     [Symbol.asyncDispose]: () => leg.close(),
   };
 }
@@ -67,7 +68,7 @@ export interface KeptCall {
  */
 export async function saveKeptCall(
   call: KeptCall,
-): Promise<{ readonly recording: SavedRecording; readonly missingMs: number } | undefined> {
+): Promise<({ readonly recording: SavedRecording } & MissingAudio) | undefined> {
   const { directory, spoolKey, recordingDir, callId, startedAt } = call;
   const legs: (EndedLeg & KeptLegAudio)[] = [];
   try {
@@ -78,14 +79,11 @@ export async function saveKeptCall(
     const saved = legs.filter(({ policy }) => policy === 'keep');
     const recording = await saveRecording({ recordingDir, callId, startedAt, legs: saved });
     if (recording === undefined) return undefined;
-    const missing = saved.reduce((sum, { missingSamples }) => sum + missingSamples, 0);
-    return { recording, missingMs: Math.round(missing / SAMPLES_PER_MS) };
+    return { recording, ...missingOf(saved) };
   } finally {
     for (const leg of legs) await leg[Symbol.asyncDispose]();
   }
 }
-
-const SAMPLES_PER_MS = 8;
 
 async function sizeOf(path: string): Promise<number> {
   try {

@@ -24,6 +24,15 @@ export type RecordingPolicy = 'keep' | 'spool' | 'memory';
 /** A leg's audio of which nothing is written: two minutes, one block a second. */
 export const MEMORY_BLOCKS_MAX = 120;
 
+/** Stretches that were given up and are named. */
+const UNKEPT_MAX = 100;
+
+/** A stretch of a leg's clock: `[beginSample, endSample)`. */
+export interface Stretch {
+  readonly beginSample: number;
+  readonly endSample: number;
+}
+
 /** A block as it stands in the file, waiting to be written. */
 export interface WaitingBlock {
   readonly bytes: Buffer;
@@ -64,6 +73,7 @@ export class LegRecorder implements MediaSink {
   #lossSamples = 0;
   #keptFromSample = 0;
   #unkeptSamples = 0;
+  readonly #unkept: Stretch[] = [];
   #ended = false;
   #released = false;
 
@@ -99,6 +109,11 @@ export class LegRecorder implements MediaSink {
   /** Samples that came and could not be kept. */
   get unkeptSamples(): number {
     return this.#unkeptSamples;
+  }
+
+  /** Where they are; the first hundred stretches. */
+  get unkept(): readonly Stretch[] {
+    return this.#unkept;
   }
 
   get waitingBytes(): number {
@@ -142,7 +157,7 @@ export class LegRecorder implements MediaSink {
     if (block === undefined) return;
     this.options.giveRoom(block.room);
     if (this.options.policy === 'memory') this.#keptFromSample = block.beginSample + block.samples;
-    else this.#unkeptSamples += block.samples;
+    else this.#noteUnkept(block);
   }
 
   /** The oldest `blocks` that wait were written at `offset`. */
@@ -170,6 +185,14 @@ export class LegRecorder implements MediaSink {
     const { file } = this;
     this.file = undefined;
     await file?.close();
+  }
+
+  #noteUnkept({ beginSample, samples }: WaitingBlock): void {
+    this.#unkeptSamples += samples;
+    const endSample = beginSample + samples;
+    const last = this.#unkept.at(-1);
+    if (last?.endSample === beginSample) this.#unkept.splice(-1, 1, { ...last, endSample });
+    else if (this.#unkept.length < UNKEPT_MAX) this.#unkept.push({ beginSample, endSample });
   }
 
   #take({ room, payloadEnd, beginSample, samples }: BuiltBlock): void {

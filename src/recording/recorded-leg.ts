@@ -5,15 +5,10 @@ import { CallscribeError } from '../errors.ts';
 import { BlockIndex } from './block-index.ts';
 import { decodeFileHeader, FILE_HEADER_BYTES, type LegFileHeader } from './container.ts';
 import { type Mark, playFrames } from './frames.ts';
+import type { Stretch } from './leg-recorder.ts';
 import { type BlockSource, ReplayedAudio } from './replayed-audio.ts';
 import { LegSeal } from './seal.ts';
 import { StoredBlocks } from './stored-blocks.ts';
-
-/** A stretch of a leg's clock: `[beginSample, endSample)`. */
-export interface Stretch {
-  readonly beginSample: number;
-  readonly endSample: number;
-}
 
 /** What was found in a leg's file; all of it was checked. */
 export interface RecordedLegFacts extends LegFileHeader {

@@ -8,6 +8,7 @@ import type { LegRole } from '../sip/role-rules.ts';
 import { within } from '../within.ts';
 import { deleteOldRecordings } from './delete-old-recordings.ts';
 import type { LegRecorder, RecordingPolicy } from './leg-recorder.ts';
+import { type MissingAudio, missingOf } from './missing-audio.ts';
 import { legFileName, RecordingWriter, type RecordingWriterOptions } from './recording-writer.ts';
 import { type SavedRecording, saveRecording } from './save-recording.ts';
 
@@ -35,12 +36,7 @@ export interface RecordingsOptions extends RecordingWriterOptions {
 
 /** What became of a call's audio. `failed`: its legs' files stay, for a later attempt. */
 export type RecordingOutcome =
-  | {
-      readonly kind: 'saved';
-      readonly recording: SavedRecording;
-      /** Audio that came and could not be kept, of all legs. */
-      readonly missingMs: number;
-    }
+  | ({ readonly kind: 'saved'; readonly recording: SavedRecording } & MissingAudio)
   | { readonly kind: 'none' }
   | { readonly kind: 'failed'; readonly code: string };
 
@@ -139,8 +135,8 @@ export class Recordings {
         );
         const recording = await saveRecording({ recordingDir, callId, startedAt, legs: saved });
         if (recording === undefined) return { kind: 'none' };
-        const missing = legs.reduce((sum, { recorder }) => sum + recorder.unkeptSamples, 0);
-        return { kind: 'saved', recording, missingMs: Math.round(missing / SAMPLES_PER_MS) };
+        const kept = legs.map(({ legNo, recorder }) => ({ legNo, missing: recorder.unkept }));
+        return { kind: 'saved', recording, ...missingOf(kept) };
       } catch (error) {
         const isLast = attempt === SAVE_ATTEMPTS || this.#closing.signal.aborted;
         if (isLast || !(error instanceof CallscribeError && error.retryable)) {
@@ -174,7 +170,6 @@ export class Recordings {
 }
 
 const DAY_MS = 86_400_000;
-const SAMPLES_PER_MS = 8;
 
 interface CallRecordingOptions {
   readonly callId: CallId;

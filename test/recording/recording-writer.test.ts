@@ -155,6 +155,7 @@ describe('RecordingWriter', () => {
     await rm(callsDir);
     leg.end();
     await writer.written(leg);
+    expect(leg.unkept).toEqual([{ beginSample: 0, endSample: unkeptSamples }]);
     await using found = await RecordedLeg.open(path, { spoolKey: undefined });
     expect(found.facts.missing).toEqual([{ beginSample: 0, endSample: unkeptSamples }]);
     const rest = await found.source.read(unkeptSamples, 8_000);

@@ -62,7 +62,7 @@ function recordedCall(
       { legNo: 0, role: 'agent' },
       { legNo: 1, role: 'customer' },
     ]);
-  return { callId, call, finish };
+  return { callId, call, finish, legs };
 }
 
 describe('Recordings', () => {
@@ -113,6 +113,20 @@ describe('Recordings', () => {
     await call.release();
     expect(onSaved).toHaveBeenCalledWith('failed');
     expect(await readdir(join(callsDir(), callId))).toEqual(['0.g711', '1.g711']);
+  });
+
+  it('says which audio of a recording is missing', async () => {
+    await writeFile(callsDir(), 'not a directory');
+    const { finish, legs } = recordedCall(open({ waitingMaxBytes: 8_192 }));
+    await vi.waitFor(() => {
+      expect(legs.some(({ unkeptSamples }) => unkeptSamples > 0)).toBe(true);
+    });
+    const outcome = await finish();
+    if (outcome.kind !== 'saved') throw new Error(outcome.kind);
+    expect(outcome.missing[0]).toMatchObject({ beginMs: 0 });
+    expect(outcome.missing.reduce((sum, { beginMs, endMs }) => sum + endMs - beginMs, 0)).toBe(
+      outcome.missingMs,
+    );
   });
 
   it('makes the recordings of many calls that end together', async () => {
