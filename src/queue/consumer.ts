@@ -127,8 +127,8 @@ async function handleTaken(context: Context, taken: TakenJob): Promise<void> {
   } catch (thrown) {
     throw verdict(context, taken, toError(thrown));
   }
-  // Speech does not stay in the queue; without this it goes when the job does.
-  await taken.forgetData().catch(() => undefined);
+  // Speech does not stay in the queue; where this fails, it goes when the job does. The next job does not wait for it.
+  taken.forgetData().catch(() => undefined);
 }
 
 function decode(queue: QueueName, fact: BatchedFact): Read | CallscribeError {

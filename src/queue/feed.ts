@@ -38,6 +38,8 @@ export interface OutboxFeedOptions {
   readonly onVanished: () => void;
   /** Never to become rows by itself: the queue does not take it, or its job failed for good. */
   readonly onRefused: (fact: OutboxFact) => void;
+  /** Between the beginnings of two parcels that are not full: few jobs of some facts cost less than many of one. */
+  readonly parcelPauseMs?: number;
   /** How often the queue is asked what is done; default 200. */
   readonly pollMs?: number;
   /** Pauses between attempts while the queue is away; default {@link RETRY}. */
@@ -131,12 +133,19 @@ export class OutboxFeed {
       if (failure === 'nothing') return;
       if (failure === 'handed-over') {
         attempt = 0;
+        await this.#gather();
         continue;
       }
       attempt += 1;
       this.#options.outage.failed(failure);
       await this.#pause(backoffMs(attempt, Math.random(), this.#options.retry ?? RETRY));
     }
+  }
+
+  /** Waits for more, unless a parcel full of facts waits already. */
+  async #gather(): Promise<void> {
+    const { parcelPauseMs = 0 } = this.#options;
+    if (parcelPauseMs > 0 && this.waitingFacts < this.#batchMax) await this.#pause(parcelPauseMs);
   }
 
   #isTooMuchHandedOver(): boolean {

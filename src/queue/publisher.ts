@@ -22,6 +22,8 @@ export const OUTBOX_MAX_BYTES = 2 * 1024 ** 3;
 /** Shares of the bound: where the alarm begins, and where no new calls are taken. */
 export const ALARM_SHARE = 0.25;
 export const BACKLOGGED_SHARE = 0.9;
+/** A job costs some statements more on Postgres. */
+const PARCEL_PAUSE_MS = { redis: 10, postgres: 25 };
 const ADOPT_EVERY_MS = 30_000;
 
 export interface QueuePublisherOptions {
@@ -253,6 +255,7 @@ export class QueuePublisher implements Publisher, AsyncDisposable {
         outage: this.#outage,
         logger,
         nowMs: () => clock.monotonicMs(),
+        parcelPauseMs: PARCEL_PAUSE_MS[this.#options.backend.kind],
         onPublished: (facts) => {
           this.#published += facts;
           onOutcome?.(name, 'published', facts);
