@@ -77,7 +77,7 @@ const PURE = [
   'queue/(jobs|parcel)',
   'demo/compare',
   'recovery/journal-lines',
-  'chaos/(script|verdict|kinds)',
+  'chaos/(script|verdict|kinds|soak-figures)',
 ];
 
 const roomRules = Object.entries(ROOMS).flatMap(([room, { values, types }]) => [

@@ -30,6 +30,12 @@ const ANSWER_TRAVEL_MS = 300;
 
 export interface ChaosRunOptions extends Omit<ChaosOptions, 'kinds'> {
   readonly kind: ChaosKind;
+  /** How long calls are placed, whatever is said in them. Default: until enough was said. */
+  readonly minutes?: number;
+  /** Before the first call; when the last one has ended; when all rows are there. */
+  readonly onOpened?: (world: ChaosWorld) => Promise<void>;
+  readonly onSpoken?: (world: ChaosWorld) => Promise<void>;
+  readonly onSettled?: (world: ChaosWorld) => Promise<void>;
   readonly start: (name: string) => BenchProcess;
   readonly print: (line: string) => void;
   readonly signal: AbortSignal;
@@ -48,13 +54,16 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
       print(`· ${step}`);
     },
   });
+  await options.onOpened?.(world);
   const startMs = performance.now();
   const { placed, harms } = await speak(world, options);
   const spokenMs = performance.now();
+  await options.onSpoken?.(world);
   print(`· ${placed.length} calls have ended; waiting for their last rows`);
   const answered = placed.filter(isAnswered);
   const calls = await settle(world, answered, options.signal);
   const settledMs = performance.now() - spokenMs;
+  await options.onSettled?.(world);
   const told = readTold(await world.metrics());
   const stored = await readBack(world, answered, calls);
   await world.end();
@@ -107,7 +116,8 @@ async function speak(
   const harm = harms(kind, world, { seed, pace, signal: over.signal });
   const placed: PlacedCall[] = [];
   const isKill = kind === 'kill-intake';
-  const deadlineMs = performance.now() + RUN_MAX_MS;
+  const { minutes } = options;
+  const deadlineMs = performance.now() + (minutes === undefined ? RUN_MAX_MS : minutes * 60_000);
   try {
     for (;;) {
       await Promise.race([delay(POLL_MS, undefined, { signal }), harm.failed]);
@@ -118,6 +128,7 @@ async function speak(
       const coming = isKill ? 0 : underway * 2 * sentencesPerLeg;
       if (heard + coming >= sentences) break;
       if (performance.now() > deadlineMs) {
+        if (minutes !== undefined) break;
         print(`· ${heard} of ${sentences} sentences after ${RUN_MAX_MS / 1_000} s: given up`);
         break;
       }

@@ -25,6 +25,7 @@ import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
 import { observeOutbox } from './observe-outbox.ts';
+import { observeProcess } from './observe-process.ts';
 import { openRecognition } from './recognition.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
@@ -89,6 +90,7 @@ class Starter {
     const { config, roles } = this.#options;
     let started = false;
     this.#readiness['started'] = () => started;
+    observeProcess(this.#metrics);
     const http = await startHttpServer({
       listen: config.http,
       metrics: this.#metrics,
