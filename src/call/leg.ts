@@ -289,6 +289,7 @@ export class Leg {
   }
 
   #event(kind: string, detail: Readonly<Record<string, unknown>>): void {
+    if (kind === 'hold' || kind === 'resume') this.#recorder.mark(kind);
     this.#options.onEvent(kind, detail, this);
   }
 

@@ -134,8 +134,9 @@ export class LegRecorder implements MediaSink {
     this.#builder.lost(beginSample, samples);
   }
 
+  /** Nothing before the leg's clock starts, or behind its end. */
   mark(mark: Mark): void {
-    this.#builder.mark(mark);
+    if (this.startedAt !== undefined && !this.#ended) this.#builder.mark(mark);
   }
 
   end(): void {
