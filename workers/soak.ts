@@ -44,8 +44,9 @@ function readArguments(): {
       },
     });
     const [legs, minutes, seed] = [Number(values.legs), Number(values.minutes), Number(values.seed)];
-    if (!Number.isInteger(legs) || legs < 2 || legs % 2 === 1)
+    if (!Number.isInteger(legs) || legs < 2 || legs % 2 === 1) {
       throw new Error('--legs: an even number from 2');
+    }
     if (!(minutes > 0 && minutes <= 1_440)) throw new Error('--minutes: a number up to 1440');
     if (!Number.isInteger(seed) || seed < 0) throw new Error('--seed: a whole number');
     return { legs, minutes, seed, keep: values.keep };
@@ -140,8 +141,9 @@ await runRoot(async () => {
       print(lineOf(after));
     },
   });
-  if (before === undefined || after === undefined || watch === undefined)
+  if (before === undefined || after === undefined || watch === undefined) {
     throw new Error('unreachable: it has run');
+  }
   const steady = watch.samples.filter(
     ({ atMs }) => atMs - before!.atMs >= Math.min(WARM_UP_MS, minutes * 20_000),
   );
