@@ -123,13 +123,13 @@ export class FedTask {
   }
 
   /** The leg has a new chunk, which begins at `beginSample`; `pcm` may be sent as it is. */
-  push(pcm: Buffer, beginSample: number): void {
+  push(pcm: Buffer, beginSample: number, loud: boolean): void {
     if (this.#mode !== 'live') {
       this.#wakeUp();
     } else if (beginSample !== this.#sentSample) {
       // Cannot be, unless the leg's positions leap; the source knows.
       this.#catchUp();
-    } else if (!this.#send(pcm)) {
+    } else if (!this.#sendPart(pcm, loud)) {
       this.#catchUp();
     }
   }
@@ -192,12 +192,17 @@ export class FedTask {
     }
   }
 
-  /** @returns whether the task takes more */
-  #send(pcm: Buffer): boolean {
-    this.#sentSample += pcm.length / BYTES_PER_SAMPLE;
+  #send(pcm: Buffer): void {
     for (let at = 0; at < pcm.length; at += PART_BYTES) {
-      if (isLoud(pcm.subarray(at, at + PART_BYTES))) this.#unansweredMs += PART_MS;
+      const part = pcm.subarray(at, at + PART_BYTES);
+      this.#sendPart(part, isLoud(part));
     }
+  }
+
+  /** @returns whether the task takes more */
+  #sendPart(pcm: Buffer, loud: boolean): boolean {
+    this.#sentSample += pcm.length / BYTES_PER_SAMPLE;
+    if (loud) this.#unansweredMs += PART_MS;
     return this.#task.push(pcm);
   }
 

@@ -1,7 +1,10 @@
+import { endianness } from 'node:os';
+
 /** Below this no telephone speech is: -55 dB of full scale. */
 const LOUD_MIN_RMS = 60;
-/** A quarter of the samples tells as much of a loudness as all of them. */
-const STRIDE_BYTES = 8;
+/** Every so many samples one is looked at: that tells as much of a loudness as all of them. */
+const STRIDE = 4;
+const IS_LITTLE_ENDIAN = endianness() === 'LE';
 /** Stretches so near to each other count as one. */
 const NEAR_SAMPLES = 8_000;
 /** Beyond so many the two oldest are counted as one. */
@@ -9,11 +12,12 @@ const STRETCHES_MAX = 256;
 
 /** Whether something may be said in the audio. Signed 16-bit little-endian PCM; an offset of the line does not count. */
 export function isLoud(pcm: Buffer): boolean {
+  const samples = samplesOf(pcm);
   let count = 0;
   let sum = 0;
   let squares = 0;
-  for (let at = 0; at + 1 < pcm.length; at += STRIDE_BYTES) {
-    const sample = pcm.readInt16LE(at);
+  for (let at = 0; at < samples.length; at += STRIDE) {
+    const sample = samples[at]!;
     sum += sample;
     squares += sample * sample;
     count += 1;
@@ -21,6 +25,15 @@ export function isLoud(pcm: Buffer): boolean {
   if (count === 0) return false;
   const mean = sum / count;
   return squares / count - mean * mean >= LOUD_MIN_RMS * LOUD_MIN_RMS;
+}
+
+/** The buffer's own samples where they lie as this machine has them: ten times a second on each leg. */
+function samplesOf(pcm: Buffer): Int16Array {
+  const count = pcm.length >> 1;
+  if (pcm.byteOffset % 2 === 0 && IS_LITTLE_ENDIAN) {
+    return new Int16Array(pcm.buffer, pcm.byteOffset, count);
+  }
+  return Int16Array.from({ length: count }, (_, sample) => pcm.readInt16LE(sample * 2));
 }
 
 /**

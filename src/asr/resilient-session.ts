@@ -141,9 +141,10 @@ export class ResilientSession implements AsrSession {
     const beginSample = this.#endSample;
     this.#endSample += pcm.length / BYTES_PER_SAMPLE;
     this.#own?.append(pcm);
-    if (isLoud(pcm)) this.#loud.add(beginSample, this.#endSample);
+    const loud = isLoud(pcm);
+    if (loud) this.#loud.add(beginSample, this.#endSample);
     if (this.#state.kind !== 'running') return;
-    this.#state.task.push(pcm, beginSample);
+    this.#state.task.push(pcm, beginSample, loud);
     this.#renewIfDue();
   }
 
