@@ -8,10 +8,10 @@ import { createLogger } from '../../src/log.ts';
 import { silentLogger } from '../../src/log.ts';
 import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
-import { loadEvents } from '../../src/store/load-events.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
 import type { StoredEvent } from '../../src/store/stored.ts';
+import { eventsOf } from '../support/events-of.ts';
 import { placeCalls, type PlannedLeg } from '../support/place-calls.ts';
 import { type SampleSlice, sampleSlices } from '../support/sample-slices.ts';
 import { completedCalls, startTestService } from '../support/service.ts';
@@ -42,7 +42,7 @@ function logLines(): { lines: string[]; logger: ReturnType<typeof createLogger> 
 
 /** Participants and reports of the media have events of their own. */
 async function recogniserEvents(pool: Pool, callIds: readonly CallId[]): Promise<StoredEvent[]> {
-  const events = (await Promise.all(callIds.map((id) => loadEvents(pool, id)))).flat();
+  const events = (await Promise.all(callIds.map((id) => eventsOf(pool, id)))).flat();
   return events.filter(({ kind }) => kind.startsWith('asr_'));
 }
 
