@@ -1,6 +1,7 @@
 import type { KeepJobs } from 'bullmq';
 import { createRedisBackend, FlowProducer, Queue, Worker } from 'bullmq';
 
+import { toError } from '../errors.ts';
 import type { QueueBackend } from './backend.ts';
 import { JOB_OPTIONS, openFlows, openQueue, openWorker, taken, workerOptions } from './bullmq.ts';
 
@@ -46,13 +47,20 @@ export function redisBackend({ redisUrl, prefix = 'callscribe' }: RedisQueueOpti
         onError,
         way,
       ),
-    openFlows: (onError) =>
-      openFlows(
-        new FlowProducer({ prefix, connection: producerConnection }, createRedisBackend),
-        defaults,
-        onError,
-        way,
-      ),
+    openFlows: async (onError) => {
+      const producer = new FlowProducer({ prefix, connection: producerConnection }, createRedisBackend);
+      const flows = await openFlows(producer, defaults, onError, way);
+      return {
+        ...flows,
+        add: (given) =>
+          flows.add(given).catch(async (thrown: unknown) => {
+            // A flow is a MULTI, whose inner errors ioredis does not look at.
+            const error = toError(thrown);
+            if (isDemoted(error)) (await producer.getBackend().client).disconnect(true);
+            throw error;
+          }),
+      };
+    },
     openWorker: (name, settings) =>
       openWorker(
         new Worker(

@@ -39,6 +39,8 @@ export function createPool(options: PoolOptions): Pool {
     connectionString: options.databaseUrl,
     max: options.max ?? POOL_MAX,
     connectionTimeoutMillis: CONNECT_MAX_MS,
+    // After a failover the address leads elsewhere, and an old session may go on to a server that only reads.
+    maxLifetimeSeconds: 120,
     statement_timeout: statementMaxMs,
     lock_timeout: LOCK_MAX_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MAX_MS,
