@@ -103,8 +103,10 @@ async function startServers(closers: CloseStack): Promise<Servers> {
     logger,
     settings: { track_commit_timestamp: 'on' },
   });
-  closers.add(() => postgres.close());
-  closers.add(() => rm(postgres.clusterDir, { recursive: true, force: true }));
+  closers.add(async () => {
+    await postgres.close();
+    await rm(postgres.clusterDir, { recursive: true, force: true });
+  });
   const redisUrl = await startRedis(dataDir, closers);
   await migrate(postgres.url, logger);
   const pool = createPool({ databaseUrl: postgres.url, logger });
