@@ -4,8 +4,9 @@ import type { Queryable } from './pool.ts';
 
 /**
  * Writes snapshots of calls with their legs and identifiers, each if it is newer than what is there; forgotten
- * calls are dropped. One statement: all of it or nothing. `complete` stays, whatever a later snapshot adds: only `completeCall` sets it, and rightly.
- * Calls that were forgotten stay so. The order by ids keeps two batches from waiting for each other.
+ * calls are dropped. One statement: all of it or nothing. `complete` stays, whatever a later snapshot adds: only
+ * `completeCall` sets it, and rightly. The order by ids keeps two batches from waiting for each other. The ids are given
+ * a second time for the planner, which else would read the identifiers of all months.
  */
 const SAVE_CALLS = {
   name: 'save-calls',
@@ -54,7 +55,7 @@ with given as materialized (
 ), gone_identifiers as (
   delete from call_identifiers as old
    using newest
-   where old.call_id = newest.id
+   where old.call_id = any($2) and old.call_id = newest.id
      and not exists (
        select from identifiers as given_identifier
         where (given_identifier.call_id, given_identifier.kind, given_identifier.value)
@@ -76,7 +77,7 @@ export async function saveCalls(db: Queryable, calls: readonly CallRecord[]): Pr
   if (calls.length === 0) return new Set();
   const result = await db.query<{ id: CallId }>({
     ...SAVE_CALLS,
-    values: [JSON.stringify(calls.map(toRow))],
+    values: [JSON.stringify(calls.map(toRow)), calls.map(({ id }) => id)],
   });
   return new Set(result.rows.map(({ id }) => id));
 }

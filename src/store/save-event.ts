@@ -1,7 +1,10 @@
 import type { CallEvent } from '../call/record.ts';
 import type { Queryable } from './pool.ts';
 
-/** Inserts events, each once, except those of forgotten calls; makes their calls as skeletons, first, where their snapshots have not come yet. */
+/**
+ * Inserts events, each once, except those of forgotten calls; makes their calls as skeletons, first, where their
+ * snapshots have not come yet.
+ */
 const SAVE_EVENTS = {
   name: 'save-events',
   text: `

@@ -9,9 +9,9 @@ import type { Queryable } from './pool.ts';
 export type SentenceOutcome = 'written' | 'repeated' | 'different';
 
 /**
- * Inserts final sentences, each once; those of forgotten calls are dropped. One statement, so one round trip and all or nothing: sentences that come
- * before their call's snapshot make call and leg as skeletons. A row that another session is inserting at this
- * moment is not visible to the comparison and counts as repeated. Of a call that was forgotten nothing is written.
+ * Inserts final sentences, each once; those of forgotten calls are dropped. One statement, so one round trip and all
+ * or nothing: sentences that come before their call's snapshot make call and leg as skeletons. A row that another
+ * session is inserting at this moment is not visible to the comparison and counts as repeated.
  *
  * Each step looks at the one before, though only for the order: steps that nobody reads run last and backwards
  * (PostgreSQL, ExecPostprocessPlan), and leg before call is a deadlock with the snapshot, which has call first. The
@@ -50,7 +50,10 @@ select given.leg_id, given.sentence_no,
        and (there.begin_ms, there.end_ms, there.text) is distinct from (given.begin_ms, given.end_ms, given.text)
          as is_different
   from given
-  left join sentences as there on there.leg_id = given.leg_id and there.sentence_no = given.sentence_no
+  left join sentences as there
+    on there.leg_id = given.leg_id and there.sentence_no = given.sentence_no
+   -- For the planner, which else may read all months.
+   and there.leg_id = any($2)
  where not exists (
    select from written where written.leg_id = given.leg_id and written.sentence_no = given.sentence_no)`,
 };
