@@ -10,6 +10,7 @@ export class CallRegistry {
   readonly #joinable = new Map<string, { readonly call: Call; readonly ends: Set<JoinKey['end']> }>();
   readonly #maxLegs: number;
   #draining = false;
+  #isFull = false;
   #whenEmpty: (() => void) | undefined;
 
   constructor(maxLegs: number) {
@@ -32,6 +33,18 @@ export class CallRegistry {
 
   hasRoom(): boolean {
     return this.legCount < this.#maxLegs;
+  }
+
+  /** No port is left for a call. @returns whether that is new, so that a shortage is told of once */
+  noteFull(): boolean {
+    const isNew = !this.#isFull;
+    this.#isFull = true;
+    return isNew;
+  }
+
+  /** A call has its ports. */
+  noteRoom(): void {
+    this.#isFull = false;
   }
 
   add(call: Call): void {
