@@ -15,6 +15,7 @@ export class CallRegistry {
   /** Ended calls of which something is on disk still. */
   readonly #leaving = new Set<Promise<void>>();
   #draining = false;
+  #isFull = false;
   #whenEmpty: (() => void) | undefined;
 
   constructor(maxLegs: number) {
@@ -37,6 +38,18 @@ export class CallRegistry {
 
   hasRoom(): boolean {
     return this.legCount < this.#maxLegs;
+  }
+
+  /** No port is left for a call. @returns whether that is new, so that a shortage is told of once */
+  noteFull(): boolean {
+    const isNew = !this.#isFull;
+    this.#isFull = true;
+    return isNew;
+  }
+
+  /** A call has its ports. */
+  noteRoom(): void {
+    this.#isFull = false;
   }
 
   add(call: Call): void {
