@@ -153,8 +153,9 @@ function printReport(
     );
   }
   for (const gap of gaps) print(`${gap.startedAt?.toISOString() ?? '?'}  ${gap.callId}  ${textOf(gap)}`);
-  if (gaps.length === REPORT_GAPS_MAX)
+  if (gaps.length === REPORT_GAPS_MAX) {
     print(`… and more: only ${REPORT_GAPS_MAX} are listed; choose a shorter span.`);
+  }
   if (gaps.length + ledger.missing.length === 0) print('No gap.');
 }
 

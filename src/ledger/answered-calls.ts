@@ -116,8 +116,9 @@ export async function readAnsweredCalls(
   const calls = new Map<CallId, AnsweredCall>();
   for (const name of await filesOf(directory)) {
     const day = DAY_FILE.exec(name)?.[1];
-    if (day === undefined || day < from.toISOString().slice(0, 10) || day > to.toISOString().slice(0, 10))
+    if (day === undefined || day < from.toISOString().slice(0, 10) || day > to.toISOString().slice(0, 10)) {
       continue;
+    }
     for (const text of (await readFile(join(directory, name), 'utf8')).split('\n')) {
       const line = parseLine(text);
       if (line === undefined) continue;
