@@ -56,7 +56,7 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
   });
   await options.onOpened?.(world);
   const startMs = performance.now();
-  const { placed, harms } = await speak(world, options);
+  const { placed, harms, senderLateMs } = await speak(world, options);
   const spokenMs = performance.now();
   await options.onSpoken?.(world);
   print(`· ${placed.length} calls have ended; waiting for their last rows`);
@@ -70,7 +70,9 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
   if (keep) print(`· data and logs are in ${world.directory}`);
   const states = answered.map(({ report }) => calls.get(report.callId));
   const count = (is: (call: StoredCall | undefined) => boolean): number => states.filter(is).length;
-  const heard = answered.flatMap((call) => heardLegs(call, world.intakeKilledAtMs));
+  const heard = answered
+    .flatMap((call) => heardLegs(call, world.intakeKilledAtMs))
+    .map((leg) => ({ ...leg, starved: stored.starved.has(leg.key) }));
   return {
     kind,
     seed,
@@ -87,6 +89,7 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
       open: count((call) => call?.state === 'active' || call?.state === 'finishing'),
       refused: placed.length - answered.length,
     },
+    senderLateMs,
     packetsLost: stored.packetsLost,
     events: stored.events,
     seconds: Math.round((performance.now() - startMs) / 1_000),
@@ -100,7 +103,11 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
 async function speak(
   world: ChaosWorld,
   options: ChaosRunOptions,
-): Promise<{ readonly placed: readonly PlacedCall[]; readonly harms: number }> {
+): Promise<{
+  readonly placed: readonly PlacedCall[];
+  readonly harms: number;
+  readonly senderLateMs: number;
+}> {
   const { kind, sentences, sentencesPerLeg, legs, seed, pace, print, signal } = options;
   using callers = options.start('caller');
   const order: ChaosLoadOrder = {
@@ -115,6 +122,7 @@ async function speak(
   await callers.ask('load', order);
   const harm = harms(kind, world, { seed, pace, signal: over.signal });
   const placed: PlacedCall[] = [];
+  let senderLateMs = 0;
   const isKill = kind === 'kill-intake';
   const { minutes } = options;
   const deadlineMs = performance.now() + (minutes === undefined ? RUN_MAX_MS : minutes * 60_000);
@@ -136,11 +144,12 @@ async function speak(
     if (isKill) over.abort();
     const last = await callers.ask<LoadProgress>('load.stop');
     placed.push(...last.ended);
+    senderLateMs = last.worstLateMs;
   } finally {
     over.abort();
     await harm.done;
   }
-  return { placed, harms: kind === 'sockets' ? await world.socketsCut() : harm.count() };
+  return { placed, senderLateMs, harms: kind === 'sockets' ? await world.socketsCut() : harm.count() };
 }
 
 /** Does the harm of its kind, turn after turn, until it is told to stop; what was begun is mended. */
@@ -245,9 +254,15 @@ async function readBack(
   { pool }: ChaosWorld,
   answered: readonly PlacedCall[],
   calls: ReadonlyMap<string, StoredCall>,
-): Promise<Pick<ChaosReport, 'events' | 'packetsLost'> & { readonly lines: readonly StoredLine[] }> {
+): Promise<
+  Pick<ChaosReport, 'events' | 'packetsLost'> & {
+    readonly lines: readonly StoredLine[];
+    readonly starved: ReadonlySet<string>;
+  }
+> {
   const lines: StoredLine[] = [];
   const events: Record<string, number> = {};
+  const starved = new Set<string>();
   let packetsLost = 0;
   for (const { report } of answered) {
     const call = calls.get(report.callId);
@@ -256,9 +271,14 @@ async function readBack(
     for (const sentence of await loadTranscript(pool, call.id)) {
       lines.push({ ...sentence, key: keyOf(report.callId, sentence.legNo) });
     }
-    for (const { media } of await loadLegs(pool, call.id)) packetsLost += Number(media?.['packetsLost'] ?? 0);
+    for (const { media, legNo } of await loadLegs(pool, call.id)) {
+      const lost = Number(media?.['packetsLost'] ?? 0);
+      packetsLost += lost;
+      // What came after its place on the leg's clock had been filled.
+      if (lost + Number(media?.['overlapMs'] ?? 0) > 0) starved.add(keyOf(report.callId, legNo));
+    }
   }
-  return { lines, packetsLost, events };
+  return { lines, packetsLost, events, starved };
 }
 
 /** Counters by which the service says what it could not do; those that are not 0. */

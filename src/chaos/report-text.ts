@@ -26,6 +26,8 @@ export interface ChaosReport extends Verdict {
     /** Not answered: refused, or nobody there. */
     readonly refused: number;
   };
+  /** How late the sender's packets left at worst; beyond 150 ms or so the machine was too busy for this load. */
+  readonly senderLateMs: number;
   /** RTP that the intake counts as lost or late: the machine was too busy. */
   readonly packetsLost: number;
   /** Events of the calls, by kind. */
@@ -51,6 +53,7 @@ const COLUMNS = [
   'doubled',
   'wrongInTime',
   'damaged',
+  'starved',
   'strange',
   'misnumbered',
   'cut',

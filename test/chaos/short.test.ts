@@ -29,6 +29,7 @@ it.each([
       wrongInTime: 0,
       strange: 0,
       misnumbered: 0,
+      calls: { open: 0, failed: 0, unstored: 0 },
       crashes: [],
     });
     expect(reports[0]!['spoken']).toBeGreaterThanOrEqual(64);

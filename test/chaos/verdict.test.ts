@@ -59,6 +59,17 @@ describe('what was said, against what was stored', () => {
     expect(isFaultless(judge(heard(), lines))).toBe(false);
   });
 
+  it('does not blame the service for audio that came too late', () => {
+    const lines = stored().map((line, index) =>
+      index === 2 ? { ...line, text: `${line.text} [caption damaged]` } : line,
+    );
+    const found = judge([{ key: 'a 0', sentences, starved: true }], lines);
+    expect(found).toMatchObject({ spoken: 6, starved: 1, missing: 0, damaged: 0, strange: 0 });
+    expect(judge([{ key: 'a 0', sentences, starved: true }], lines.slice(0, 2))).toMatchObject({
+      missing: 4,
+    });
+  });
+
   it('finds a leg that nobody spoke on', () => {
     expect(judge(heard(), [...stored(), { ...stored()[0]!, key: 'b 0' }])).toMatchObject({ strange: 1 });
   });
