@@ -19,8 +19,9 @@ export async function replayDeadLetter(deps: RowDeps, letter: DeadLetterRow): Pr
   try {
     await dropDeadLetter(deps.pool, letter.id);
     // What ended while this was missing.
-    if (letter.callId !== null && isUuid(letter.callId))
-      {await completeCall(deps.pool, toCallId(letter.callId));}
+    if (letter.callId !== null && isUuid(letter.callId)) {
+      await completeCall(deps.pool, toCallId(letter.callId));
+    }
   } catch (thrown) {
     throw toStoreError(thrown);
   }

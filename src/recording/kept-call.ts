@@ -6,7 +6,7 @@ import { CallscribeError, systemCode } from '../errors.ts';
 import type { CallId } from '../ids.ts';
 import { FILE_HEADER_BYTES } from './container.ts';
 import type { RecordingPolicy, Stretch } from './leg-recorder.ts';
-import { type MissingAudio,missingOf } from './missing-audio.ts';
+import { type MissingAudio, missingOf } from './missing-audio.ts';
 import { RecordedLeg } from './recorded-leg.ts';
 import { legFileName } from './recording-writer.ts';
 import type { EndedLeg } from './recordings.ts';

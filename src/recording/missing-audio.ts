@@ -18,13 +18,11 @@ export function missingOf(
   const samples = stretches.reduce((sum, { beginSample, endSample }) => sum + endSample - beginSample, 0);
   return {
     missingMs: toMs(samples),
-    missing: stretches
-      .slice(0, NAMED_MAX)
-      .map(({ legNo, beginSample, endSample }) => ({
-        legNo,
-        beginMs: toMs(beginSample),
-        endMs: toMs(endSample),
-      })),
+    missing: stretches.slice(0, NAMED_MAX).map(({ legNo, beginSample, endSample }) => ({
+      legNo,
+      beginMs: toMs(beginSample),
+      endMs: toMs(endSample),
+    })),
   };
 }
 

@@ -106,8 +106,9 @@ class System {
 async function factsIn(directory: string): Promise<ReadonlySet<string>> {
   const ids = new Set<string>();
   for (const name of await readdir(directory)) {
-    for (const { text } of (await readSegment(join(directory, name))).entries)
-      {ids.add(decodeFact(text)?.id ?? '');}
+    for (const { text } of (await readSegment(join(directory, name))).entries) {
+      ids.add(decodeFact(text)?.id ?? '');
+    }
   }
   return ids;
 }
@@ -156,8 +157,9 @@ const breathe = (pauseMs: number): Command => command(`breathe ${pauseMs}`, () =
 const work = (share: number): Command =>
   command(`work ${share}`, (_, system) => {
     const open = system.queue.openJobIds;
-    if (!system.queue.isAway)
-      {for (const id of open.slice(Math.floor(share * open.length))) system.queue.finish(id);}
+    if (!system.queue.isAway) {
+      for (const id of open.slice(Math.floor(share * open.length))) system.queue.finish(id);
+    }
   });
 const crash = (cutShare: number): Command =>
   command(`crash ${cutShare}`, (promised, system) => system.crash(cutShare, promised));
