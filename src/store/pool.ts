@@ -49,9 +49,13 @@ export function createPool(options: PoolOptions): Pool {
     keepAlive: true,
     application_name: options.applicationName ?? 'callscribe',
   });
-  // An idle session that drops is replaced at the next statement; without a listener it would end the process.
-  pool.on('error', (error) => {
-    options.logger.debug({ code: systemCode(error) }, 'a database session was lost');
+  // A session that drops is replaced at the next statement. Without listeners it would end the process: the pool listens
+  // to idle ones and during its own queries, not to one that is taken for a transaction.
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => {
+    client.on('error', (error) => {
+      options.logger.debug({ code: systemCode(error) }, 'a database session was lost');
+    });
   });
   return pool;
 }
