@@ -122,7 +122,7 @@ async function speak(
   await callers.ask('load', order);
   const harm = harms(kind, world, { seed, pace, signal: over.signal });
   const placed: PlacedCall[] = [];
-  let senderLateMs = 0;
+  let senderLateMs: number;
   const isKill = kind === 'kill-intake';
   const { minutes } = options;
   const deadlineMs = performance.now() + (minutes === undefined ? RUN_MAX_MS : minutes * 60_000);
