@@ -131,8 +131,7 @@ function judgeLeg(leg: HeardLeg, lines: readonly StoredLine[], count: Counts): v
   for (const sentence of leg.sentences) {
     const exact = lines.filter(({ text }) => text === sentence.text);
     const damaged = lines.filter(
-      (line) =>
-        line.text.startsWith(`${sentence.text} [`) || (leg.starved === true && isRestOf(sentence, line)),
+      (line) => isMarked(sentence, line) || (leg.starved === true && isRestOf(sentence, line)),
     );
     for (const line of [...exact, ...damaged]) explained.add(line);
     for (const line of [...exact, ...damaged].slice(1)) {
@@ -165,6 +164,10 @@ function judgeLeg(leg: HeardLeg, lines: readonly StoredLine[], count: Counts): v
     }
   }
 }
+
+/** The text came whole, its audio did not: the recogniser of captions marks it, without a full stop. */
+const isMarked = (sentence: SpokenSentence, { text }: StoredLine): boolean =>
+  text.startsWith(`${sentence.text.replace(/。$/u, '')} [`) || text.startsWith(`${sentence.text} [`);
 
 /** What is left of a sentence whose audio did not come whole may say nothing. */
 const isRestOf = (sentence: SpokenSentence, { text, beginMs, endMs }: StoredLine): boolean =>

@@ -23,6 +23,7 @@ export interface JournalFileOptions {
 
 export const JOURNAL_FILE = 'journal.ndjson';
 const RETRY_MS = 1_000;
+const OPEN_ATTEMPTS_MAX = 3;
 /** Lines that wait for a disk that takes nothing; beyond it the oldest ones but records and dialogs go. */
 const WAITING_MAX = 10_000;
 
@@ -129,10 +130,17 @@ export class JournalFile implements CallJournal {
     }
   }
 
+  /** The recording of a call that came to nothing removes the directory when it is empty, also just then. */
   async #open(): Promise<FileHandle> {
     const { directory } = this.#options;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    return open(join(directory, JOURNAL_FILE), 'a', 0o600);
+    for (let attempt = 1; ; attempt += 1) {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      try {
+        return await open(join(directory, JOURNAL_FILE), 'a', 0o600);
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT' || attempt === OPEN_ATTEMPTS_MAX) throw error;
+      }
+    }
   }
 
   #failed(error: unknown): void {
