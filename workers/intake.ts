@@ -47,6 +47,8 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     address: config.rtp.address ?? (await wildcardAddress()),
     firstPort: config.rtp.portMin,
     lastPort: config.rtp.portMax,
+    listenFirstMs: LISTEN_FIRST_MS,
+    startAt: Math.random(),
     clock,
   });
   const ticker = new LegTicker(clock);
@@ -136,6 +138,9 @@ function noteAnsweredCalls({ config, live, metrics, logger, clock }: IntakeDeps)
     },
   };
 }
+
+/** Three packets of 20 ms. */
+const LISTEN_FIRST_MS = 60;
 
 /** `::` takes IPv4 and IPv6; where the kernel has no IPv6, `0.0.0.0`. */
 function wildcardAddress(): Promise<string> {

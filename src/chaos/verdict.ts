@@ -131,7 +131,9 @@ function judgeLeg(leg: HeardLeg, lines: readonly StoredLine[], count: Counts): v
   for (const sentence of leg.sentences) {
     const exact = lines.filter(({ text }) => text === sentence.text);
     const damaged = lines.filter(
-      (line) => isMarked(sentence, line) || (leg.starved === true && isRestOf(sentence, line)),
+      (line) =>
+        !exact.includes(line) &&
+        (isMarked(sentence, line) || (leg.starved === true && isRestOf(sentence, line))),
     );
     for (const line of [...exact, ...damaged]) explained.add(line);
     for (const line of [...exact, ...damaged].slice(1)) {
