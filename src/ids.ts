@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { v7 } from 'uuid';
 
 declare const brand: unique symbol;
 type Branded<T, B extends string> = T & { readonly [brand]: B };
@@ -8,8 +8,33 @@ export type CallId = Branded<string, 'CallId'>;
 /** Our own id of one leg of a call (UUID). */
 export type LegId = Branded<string, 'LegId'>;
 
-export const newCallId = (): CallId => randomUUID() as CallId;
-export const newLegId = (): LegId => randomUUID() as LegId;
+/**
+ * A new id in the order of time (UUID version 7, RFC 9562 §5.7): its first 48 bits are the milliseconds of `at`,
+ * by which rows find their month.
+ *
+ * @param at when the call began; now where it is left out
+ */
+export const newCallId = (at?: Date): CallId => v7(at && { msecs: at.getTime() }) as CallId;
+
+/**
+ * A new id of a leg of this call. It has the time of the call's id, whenever the leg began, so that all rows of a
+ * call are in the same month and stand together in the primary keys (migration 0006).
+ */
+export function newLegId(callId: CallId): LegId {
+  const at = timeOfId(callId);
+  return v7(at && { msecs: at.getTime() }) as LegId;
+}
+
+/** The time that an id carries; undefined for one of another version (random ids of calls before 2026-11). */
+export function timeOfId(id: CallId | LegId): Date | undefined {
+  return id[14] === '7' ? new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)) : undefined;
+}
+
+/** Below every id of this time and later, above every earlier one. @param at 1970 or later */
+export function lowestIdAt(at: Date): string {
+  const hex = at.getTime().toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 

@@ -165,9 +165,10 @@ async function store(
   startedAt: Date,
   vocabularyId: string | undefined,
 ): Promise<string> {
+  const callId = newCallId(startedAt);
   const { call, sentences } = callOfFile(transcript, {
-    callId: newCallId(),
-    legIds: transcript.legs.map(() => newLegId()),
+    callId,
+    legIds: transcript.legs.map(() => newLegId(callId)),
     startedAt,
     endedAt: new Date(),
     vocabularyId,

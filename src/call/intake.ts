@@ -85,6 +85,9 @@ function newCall(services: IntakeServices, key: JoinKey | undefined): Call {
     onClosed: () => {
       registry.remove(call);
     },
+    onLeaving: (left) => {
+      registry.leaving(left);
+    },
   });
   registry.add(call);
   if (key !== undefined) registry.expect(key, call);

@@ -8,7 +8,7 @@ const LOAD_LEGS = {
 select id, leg_no as "legNo", label, role, name, uri, role_evidence as "roleEvidence", codec, model, vocabulary_id as "vocabularyId",
        started_at as "startedAt", ended_at as "endedAt", media, sentence_count as "sentenceCount"
   from legs
- where call_id = $1
+ where call_id = $1 and id between leg_ids_from($1) and leg_ids_to($1)
  order by leg_no`,
 };
 

@@ -9,8 +9,8 @@ select leg_id as "legId", leg_no as "legNo", role, sentence_no as "sentenceNo", 
        end_ms as "endMs", begin_at as "beginAt", end_at as "endAt", text, words, emo_tag as "emoTag",
        emo_confidence as "emoConfidence", asr_task_id as "asrTaskId",
        concealed_ms as "concealedMs", stored_at as "storedAt"
-  from sentences join legs on legs.id = leg_id
- where sentences.call_id = $1
+  from sentences join legs on legs.id = leg_id and legs.id between leg_ids_from($1) and leg_ids_to($1)
+ where sentences.call_id = $1 and leg_id between leg_ids_from($1) and leg_ids_to($1)
  order by begin_at, leg_no, sentence_no`,
 };
 

@@ -8,17 +8,24 @@ import pg from 'pg';
 
 import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { LOCK_WAIT_MS, makeMonths } from './months.ts';
 import { checkServer, CONNECT_MAX_MS, unreachable } from './pool.ts';
 
 /** Ours alone; the tool's own lock is off because it gives up at once where another holds it. */
 const LOCK_KEY = 3_914_677_201;
 const LOCK_POLL_MS = 200;
 const LOCK_MAX_MS = 300_000;
+/** A statement that waited in vain for a table in use; everything behind it in the queue waited, too. */
+const LOCK_NOT_AVAILABLE = '55P03';
+const PAUSE_MIN_MS = 500;
+const PAUSE_SPREAD_MS = 1_500;
 const TABLE = 'schema_migrations';
 
 /**
  * Brings the database to the newest schema: every file of `migrations/` that was not applied yet, in order, in
- * one transaction. Any number of processes may start together: one works, the others wait and find it done.
+ * one transaction, and the months that begin soon. Any number of processes may start together: one works, the
+ * others wait and find it done. A busy table is never waited for longer than {@link LOCK_WAIT_MS} at a time,
+ * because whoever comes after waits as well: the migration lets go, pauses and tries again, for up to five minutes.
  *
  * @returns names of the migrations that this call applied
  * @throws {CallscribeError} DATABASE_UNREACHABLE, MIGRATION_FAILED
@@ -39,7 +46,9 @@ export async function migrate(databaseUrl: string, logger: Logger): Promise<read
   try {
     await checkServer(client, databaseUrl);
     await takeLock(client);
-    const applied = await applyMissing(client, logger);
+    await client.query(`set lock_timeout = ${LOCK_WAIT_MS}`);
+    const applied = await retried(logger, () => applyMissing(client, logger));
+    await retried(logger, () => makeMonths(client, new Date()));
     if (applied.length > 0) logger.info({ applied }, 'database schema brought up to date');
     return applied;
   } finally {
@@ -71,33 +80,46 @@ async function takeLock(client: pg.Client): Promise<void> {
   }
 }
 
-async function applyMissing(client: pg.Client, logger: Logger): Promise<readonly string[]> {
-  const dir = migrationsFolder();
-  try {
-    const done = await runner({
-      dbClient: client,
-      dir,
-      direction: 'up',
-      migrationsTable: TABLE,
-      noLock: true,
-      singleTransaction: true,
-      logger: quietly(logger),
-    });
-    await warnOfNewerSchema(client, dir, logger);
-    return done.map((migration) => migration.name);
-  } catch (cause) {
-    throw failed(cause);
+async function retried<T>(logger: Logger, work: () => Promise<T>): Promise<T> {
+  const deadlineMs = performance.now() + LOCK_MAX_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (cause) {
+      const isBusy = (systemCode(cause) ?? systemCode(toError(cause).cause)) === LOCK_NOT_AVAILABLE;
+      if (!isBusy || performance.now() > deadlineMs) throw failed(cause);
+      logger.info({}, 'the tables are in use; the migration lets go and tries again');
+      await sleep(PAUSE_MIN_MS + Math.random() * PAUSE_SPREAD_MS);
+    }
   }
 }
 
+async function applyMissing(client: pg.Client, logger: Logger): Promise<readonly string[]> {
+  const dir = migrationsFolder();
+  const done = await runner({
+    dbClient: client,
+    dir,
+    direction: 'up',
+    migrationsTable: TABLE,
+    noLock: true,
+    singleTransaction: true,
+    logger: quietly(logger),
+  });
+  await warnOfNewerSchema(client, dir, logger);
+  return done.map((migration) => migration.name);
+}
+
 function failed(cause: unknown): CallscribeError {
+  if (cause instanceof CallscribeError) return cause;
   const code = systemCode(cause) ?? systemCode(toError(cause).cause);
   const hint =
     code === '42P07'
       ? 'It already has a table of that name: give Callscribe a database of its own (DATABASE_URL).'
       : code === '42501'
         ? 'The user of DATABASE_URL must own the database, or migrate as one who does.'
-        : 'Nothing was changed. Start again when the cause is gone.';
+        : code === LOCK_NOT_AVAILABLE
+          ? 'A table was in use for five minutes: look for a long transaction (pg_stat_activity), then start again.'
+          : 'Nothing was changed. Start again when the cause is gone.';
   return new CallscribeError(
     'MIGRATION_FAILED',
     `the database schema could not be brought up to date (${code ?? 'no SQLSTATE'}). ${hint}`,

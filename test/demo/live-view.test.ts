@@ -7,8 +7,8 @@ import { newCallId, newLegId } from '../../src/ids.ts';
 import type { TranscriptEvent } from '../../src/transcript/sentence.ts';
 
 const callId = newCallId();
-const agent = newLegId();
-const customer = newLegId();
+const agent = newLegId(callId);
+const customer = newLegId(callId);
 
 const partial = (legId: typeof agent, beginMs: number, text: string): TranscriptEvent => ({
   kind: 'partial',

@@ -51,7 +51,7 @@ const GAUGES = [
   'callscribe_calls',
   'callscribe_legs',
   'callscribe_sip_transactions',
-  'callscribe_backlog_jobs',
+  'callscribe_outbox_waiting',
   'callscribe_rtp_port_pairs_taken',
 ];
 

@@ -7,8 +7,9 @@ const STARTED_AT = new Date('2026-03-01T08:00:00.000Z');
 
 /** A call's snapshot with two legs; what matters to a test is handed in. */
 export function aCall(over: Partial<CallRecord> = {}): CallRecord {
+  const id = over.id ?? newCallId();
   return {
-    id: newCallId(),
+    id,
     revision: 1,
     state: 'active',
     sipCallId: 'a84b4c76e66710@pbx.example.com',
@@ -21,14 +22,14 @@ export function aCall(over: Partial<CallRecord> = {}): CallRecord {
     endReason: undefined,
     metadata: { group: 'sales' },
     identifiers: [{ kind: 'sip-call-id', value: 'a84b4c76e66710@pbx.example.com' }],
-    legs: [aLeg({ legNo: 0, role: 'agent' }), aLeg({ legNo: 1, role: 'customer' })],
+    legs: [aLeg({ id: newLegId(id), role: 'agent' }), aLeg({ id: newLegId(id), legNo: 1, role: 'customer' })],
     ...over,
   };
 }
 
 export function aLeg(over: Partial<LegRecord> = {}): LegRecord {
   return {
-    id: newLegId(),
+    id: newLegId(newCallId()),
     legNo: 0,
     label: '1',
     role: 'unknown',

@@ -116,9 +116,10 @@ describe('a file', () => {
         .map(({ legNo }) => legNo)
         .slice(0, 3),
     ).toEqual([0, 1, 0]);
+    const callId = newCallId();
     const call = callOfFile(transcript, {
-      callId: newCallId(),
-      legIds: [newLegId(), newLegId()],
+      callId,
+      legIds: [newLegId(callId), newLegId(callId)],
       startedAt: new Date(0),
       endedAt: new Date(50_000),
       vocabularyId: undefined,

@@ -7,9 +7,10 @@ import { TranscriptAssembler } from '../../src/transcript/assembler.ts';
 const STARTED_AT = new Date('2026-11-22T08:00:00.000Z');
 
 function assembler(correctionMs = (_legMs: number): number => 0): TranscriptAssembler {
+  const callId = newCallId();
   return new TranscriptAssembler({
-    callId: newCallId(),
-    legId: newLegId(),
+    callId,
+    legId: newLegId(callId),
     legNo: 1,
     startedAt: STARTED_AT,
     concealedMs: (beginMs, endMs) => (beginMs === 640 && endMs === 2980 ? 40 : 0),
