@@ -20,11 +20,14 @@ const ROOMS = {
   transcript: { values: [], types: ['asr'] },
   live: { values: [], types: ['call', 'transcript'] },
   call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live', 'recording'] },
-  recording: { values: ['audio'], types: ['rtp', 'asr'] },
+  recording: { values: ['audio'], types: ['rtp', 'asr', 'sip'] },
   outbox: { values: [], types: [] },
   queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
-  store: { values: ['search'], types: ['call', 'transcript', 'sip'] },
+  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip'] },
   search: { values: [], types: [] },
+  figures: { values: [], types: ['call'] },
+  forget: { values: [], types: [] },
+  ledger: { values: [], types: ['call'] },
   http: { values: [], types: [] },
   sipstack: { values: [], types: [] },
   edge: { values: ['sipstack'], types: [] },
@@ -34,7 +37,8 @@ const ROOMS = {
   caller: { values: ['sipstack', 'audio', 'sample'], types: ['rtp'] },
   sample: { values: ['caption', 'audio'], types: ['rtp'] },
   transcribe: { values: ['dashscope', 'audio', 'caller'], types: ['call', 'transcript'] },
-  bench: { values: ['dashscope', 'sandbox', 'audio', 'caller'], types: ['rtp'] },
+  bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
+  recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
   chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
@@ -62,18 +66,20 @@ const LIBRARIES = {
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
 const PURE = [
-  'sip/(sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
+  'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
   'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|receiver-report|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtcp|leg-security|telephone-events|media-watch)',
   'audio/(g711|chunker|leg-audio|concealment|lost-stretches)',
   'transcript/.+',
   'search/.+',
+  'figures/.+',
   'caption/.+',
   'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames|audio-rates|audio-header|audio-check|models|parameters|result-queue|recognition-result)',
-  'recording/(container|frames|block-builder|replayed-audio|stereo-mix)',
+  'recording/(container|frames|block-builder|block-index|replayed-audio|stereo-mix|recording-file)',
   'outbox/(record|memory-tail)',
   'queue/(jobs|parcel)',
   'demo/compare',
-  'chaos/(script|verdict|kinds)',
+  'recovery/journal-lines',
+  'chaos/(script|verdict|kinds|soak-figures)',
 ];
 
 const roomRules = Object.entries(ROOMS).flatMap(([room, { values, types }]) => [

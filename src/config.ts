@@ -1,6 +1,9 @@
+import { join } from 'node:path';
+
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
+import type { ResiliencePolicy } from './asr/resilience-policy.ts';
 import { CallscribeError } from './errors.ts';
 import { DIGEST_ALGORITHMS, type DigestAuthentication } from './sip/digest.ts';
 import { DEFAULT_ROLE_RULES, type RoleRule } from './sip/role-rules.ts';
@@ -22,11 +25,20 @@ export interface HostPort {
 export interface Config {
   readonly dashscope: {
     readonly apiKey: string | undefined;
+    /** Read for each connection, in place of `apiKey`. */
+    readonly apiKeyFile: string | undefined;
     /** Undefined where neither a key nor an address was given: then the sandbox is used. */
     readonly wsUrl: string | undefined;
     readonly workspace: string | undefined;
   };
-  readonly asr: { readonly model: string; readonly vocabularyId: string | undefined };
+  readonly asr: {
+    readonly model: string;
+    readonly vocabularyId: string | undefined;
+    readonly resilience: Pick<
+      ResiliencePolicy,
+      'catchUpRate' | 'stallAfterMs' | 'postponeAfterMs' | 'afterCallMs' | 'renewAfterMs'
+    >;
+  };
   readonly databaseUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly drachtio: (HostPort & { readonly secret: string }) | undefined;
@@ -64,6 +76,24 @@ export interface Config {
   };
   readonly http: HostPort;
   readonly dataDir: string;
+  /** What the outbox may take on disk while queue or database are away. */
+  readonly outboxMaxBytes: number;
+  readonly rows: {
+    /** Of older calls they are deleted, with their recordings; undefined: for ever. */
+    readonly keepDays: number | undefined;
+    /** A call of which nothing came for so long is given up. */
+    readonly giveUpAfterMs: number;
+  };
+  readonly recording: {
+    /** Below it one WAV file for each call. */
+    readonly directory: string;
+    /** `spool`: none is kept; `memory`: nothing is even on disk. */
+    readonly policy: 'keep' | 'spool' | 'memory';
+    /** Undefined: for ever. */
+    readonly keepDays: number | undefined;
+    /** With which calls that are not kept are sealed while they last. */
+    readonly keyFile: string;
+  };
   readonly maxLegs: number;
   /** How the agent is told from the customer, asked in this order. */
   readonly roleRules: readonly RoleRule[];
@@ -115,7 +145,7 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /** Settings of the contract that this version does not act upon yet; set ones are named at start. */
-const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'API_TOKENS', 'ROUTES_FILE', 'RECORDING_DIR'] as const;
+const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'API_TOKENS', 'ROUTES_FILE'] as const;
 
 const trimmed = z.string().trim();
 const text = trimmed.min(1);
@@ -182,10 +212,16 @@ const ipAddress = setting('an IPv4 or IPv6 address', (value) => (ipaddr.isValid(
 
 const environment = z.object({
   DASHSCOPE_API_KEY: text.optional(),
+  DASHSCOPE_API_KEY_FILE: text.optional(),
   DASHSCOPE_WS_URL: url('wss://', 'ws://'),
   DASHSCOPE_WORKSPACE: text.optional(),
   ASR_MODEL: text.default('paraformer-realtime-8k-v2'),
   ASR_VOCABULARY_ID: text.optional(),
+  ASR_CATCH_UP_RATE: integer(2, 100).default(8),
+  ASR_STALL_SECONDS: integer(2, 600).default(10),
+  ASR_POSTPONE_SECONDS: integer(1, 86_400).default(120),
+  ASR_AFTER_CALL_SECONDS: integer(0, 86_400).default(60),
+  ASR_RENEW_MINUTES: integer(1, 1_440).default(60),
   DATABASE_URL: url('postgres://', 'postgresql://'),
   REDIS_URL: url('redis://', 'rediss://'),
   DRACHTIO_HOST: text.optional(),
@@ -236,6 +272,15 @@ const environment = z.object({
     port: 8080,
   }),
   DATA_DIR: text.default('.data'),
+  OUTBOX_MAX_MB: integer(16, 1_000_000).default(2_048),
+  RECORDING: setting('keep, none or memory', (value) =>
+    (['keep', 'none', 'memory'] as const).find((able) => able === value),
+  ).default('keep'),
+  RECORDING_DIR: text.optional(),
+  RECORDING_KEEP_DAYS: integer(1, 36_500),
+  RECORDING_KEY_FILE: text.optional(),
+  ROWS_KEEP_DAYS: integer(1, 36_500),
+  CALL_HANGS_HOURS: integer(1, 8_760).default(24),
   MAX_LEGS: integer(1, 100_000).default(1000),
   ROLE_RULES: setting('a JSON list of role rules (docs/sources.md)', parseRoleRules).default(
     DEFAULT_ROLE_RULES,
@@ -279,13 +324,25 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   if (!result.success || faults.length > 0) throw new ConfigError(faults);
 
   const value = result.data;
+  const hasKey = value.DASHSCOPE_API_KEY !== undefined || value.DASHSCOPE_API_KEY_FILE !== undefined;
   return deepFreeze<Config>({
     dashscope: {
       apiKey: value.DASHSCOPE_API_KEY,
-      wsUrl: value.DASHSCOPE_WS_URL ?? (value.DASHSCOPE_API_KEY === undefined ? undefined : MAINLAND_WS_URL),
+      apiKeyFile: value.DASHSCOPE_API_KEY_FILE,
+      wsUrl: value.DASHSCOPE_WS_URL ?? (hasKey ? MAINLAND_WS_URL : undefined),
       workspace: value.DASHSCOPE_WORKSPACE,
     },
-    asr: { model: value.ASR_MODEL, vocabularyId: value.ASR_VOCABULARY_ID },
+    asr: {
+      model: value.ASR_MODEL,
+      vocabularyId: value.ASR_VOCABULARY_ID,
+      resilience: {
+        catchUpRate: value.ASR_CATCH_UP_RATE,
+        stallAfterMs: value.ASR_STALL_SECONDS * 1_000,
+        postponeAfterMs: value.ASR_POSTPONE_SECONDS * 1_000,
+        afterCallMs: value.ASR_AFTER_CALL_SECONDS * 1_000,
+        renewAfterMs: value.ASR_RENEW_MINUTES * 60_000,
+      },
+    },
     databaseUrl: value.DATABASE_URL,
     redisUrl: value.REDIS_URL,
     drachtio:
@@ -323,6 +380,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     http: value.HTTP_LISTEN,
     dataDir: value.DATA_DIR,
+    outboxMaxBytes: value.OUTBOX_MAX_MB * 1_048_576,
+    rows: { keepDays: value.ROWS_KEEP_DAYS, giveUpAfterMs: value.CALL_HANGS_HOURS * 3_600_000 },
+    recording: {
+      directory: value.RECORDING_DIR ?? join(value.DATA_DIR, 'recordings'),
+      policy: value.RECORDING === 'none' ? 'spool' : value.RECORDING,
+      keepDays: value.RECORDING_KEEP_DAYS,
+      keyFile: value.RECORDING_KEY_FILE ?? join(value.DATA_DIR, 'spool.key'),
+    },
     maxLegs: value.MAX_LEGS,
     roleRules: value.ROLE_RULES,
     drainTimeoutMs: value.DRAIN_SECONDS * 1000,

@@ -11,7 +11,9 @@ export const ERROR_CODES = {
   DATABASE_EMBEDDED_FAILED: 'the embedded Postgres could not be set up or started',
   MIGRATION_FAILED: 'the schema could not be brought to the newest version',
   QUEUE_UNREACHABLE: 'the queue backend does not answer',
-  QUEUE_BACKLOG_FULL: 'more jobs wait for the queue than the stated bound',
+  OUTBOX_FULL: 'more facts wait on disk for their rows than the stated bound',
+  STORAGE_UNUSABLE: 'a file below the data directory cannot be read or written',
+  ROWS_PENDING: 'rows that a job waits for are not there yet',
   JOB_MALFORMED: 'a job does not have the shape that its name promises',
   USAGE: 'a command was called with options that do not make sense',
 
@@ -30,6 +32,9 @@ export const ERROR_CODES = {
   RTP_MALFORMED: 'a datagram on a media port is not an RTP packet',
   RTP_PORTS_EXHAUSTED: 'no free port pair is left in the configured range',
   AUDIO_UNSUPPORTED: 'an audio file is not in a format that the command takes',
+  RECORDING_MALFORMED: 'a recorded leg cannot be read: damaged, cut off, or of another version',
+  RECORDING_KEY: 'a sealed recording cannot be opened: the key is missing or another one',
+  RECORDING_STORAGE: 'a recording cannot be written or read back',
   CAPTION_INVALID: 'a caption cannot be carried by the audio that is meant to carry it',
 
   // recognition
@@ -40,6 +45,8 @@ export const ERROR_CODES = {
   ASR_CONNECTION_LOST: 'the connection to the recogniser ended before the task did',
   ASR_PROTOCOL: 'the recogniser sent something that the protocol does not allow',
   ASR_TIMEOUT: 'the recogniser did not answer in time',
+  ASR_STALLED: 'speech went to the recogniser and nothing came back, or it took none',
+  ASR_AUDIO_GONE: 'audio that was to be recognised again cannot be read any more',
   ASR_BACKLOG_FULL: 'more audio waits for the recogniser than the stated bound',
   ASR_ABORTED: 'the session was ended by us before it was finished',
   ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',

@@ -25,6 +25,27 @@ export interface Metrics {
   readonly mediaSilences: Counter;
   readonly holds: Counter<'cause'>;
   readonly keys: Counter;
+  readonly recordedBytes: Counter;
+  /** Writes of audio that failed, by the system's code. */
+  readonly recordingWriteFailures: Counter<'code'>;
+  /** Audio that was given up because the disk did not take it. */
+  readonly recordingUnkeptMs: Counter;
+  /** Calls by what became of their audio. */
+  readonly recordings: Counter<'outcome'>;
+  readonly recordingsDeleted: Counter;
+  /** Writes to the journals of calls that failed. */
+  readonly journalFailures: Counter;
+  /** Calls of dead processes, by what became of them. */
+  readonly recoveredCalls: Counter<'outcome'>;
+  /** Rounds of the sweeper, and what it gave up. */
+  readonly sweeps: Counter<'outcome'>;
+  /** Lines about answered calls that could not be noted. */
+  readonly ledgerFailures: Counter;
+  readonly callsGivenUp: Counter<'fault'>;
+  /** What recognition sessions went through (src/asr/resilient-session.ts). */
+  readonly asrOutcomes: Counter<'outcome'>;
+  readonly asrUnrecognisedMs: Counter;
+  readonly unrecognisedCalls: Counter<'outcome'>;
 }
 
 export function createMetrics(): Metrics {
@@ -75,7 +96,9 @@ export function createMetrics(): Metrics {
     }),
     jobs: new Counter({
       name: 'callscribe_jobs_total',
-      help: 'jobs by queue and outcome (published, refused, done, failed, malformed)',
+      help:
+        'facts by queue and outcome (published, refused, handed_over_again, done, retried, different, failed, ' +
+        'malformed); the last two are dead letters',
       labelNames: ['queue', 'outcome'],
       registers,
     }),
@@ -117,6 +140,81 @@ export function createMetrics(): Metrics {
     keys: new Counter({
       name: 'callscribe_dtmf_keys_total',
       help: 'keys that callers pressed, as telephone-events told',
+      registers,
+    }),
+    recordedBytes: new Counter({
+      name: 'callscribe_recording_written_bytes_total',
+      help: 'bytes of legs in progress that were written to disk',
+      registers,
+    }),
+    recordingWriteFailures: new Counter({
+      name: 'callscribe_recording_write_failures_total',
+      help: 'writes of audio that the disk refused, by system code; each is repeated',
+      labelNames: ['code'],
+      registers,
+    }),
+    recordingUnkeptMs: new Counter({
+      name: 'callscribe_recording_unkept_ms_total',
+      help: 'milliseconds of audio given up because more waited for the disk than the bound',
+      registers,
+    }),
+    recordings: new Counter({
+      name: 'callscribe_recordings_total',
+      help: 'ended calls by what became of their audio (saved, none, failed)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    journalFailures: new Counter({
+      name: 'callscribe_journal_failures_total',
+      help: 'writes to the journal of a call that failed, and are repeated; meanwhile the call would not be recovered',
+      registers,
+    }),
+    recoveredCalls: new Counter({
+      name: 'callscribe_calls_recovered_total',
+      help: 'calls of dead processes by outcome (recovered, ended-before, never-answered, failed); failed ones are tried again',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    ledgerFailures: new Counter({
+      name: 'callscribe_ledger_failures_total',
+      help: 'lines about answered calls that could not be noted on disk: the report does not know of them',
+      registers,
+    }),
+    sweeps: new Counter({
+      name: 'callscribe_sweeps_total',
+      help: 'rounds of the sweeper by outcome (done, elsewhere, failed); alarm where none is done for an hour',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    callsGivenUp: new Counter({
+      name: 'callscribe_calls_given_up_total',
+      help: 'calls that hung and were given up, by fault (lost, sentences_missing)',
+      labelNames: ['fault'],
+      registers,
+    }),
+    recordingsDeleted: new Counter({
+      name: 'callscribe_recordings_deleted_total',
+      help: 'recordings deleted because they are older than RECORDING_KEEP_DAYS',
+      registers,
+    }),
+    asrOutcomes: new Counter({
+      name: 'callscribe_asr_outcomes_total',
+      help:
+        'what recognition sessions went through (lost: a task ended before its time, stalled: it gave nothing though ' +
+        'speech went in, reconnected: another took over, renewed: as planned, postponed: nothing for too long, ' +
+        'refused: for a reason that no retry mends)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    unrecognisedCalls: new Counter({
+      name: 'callscribe_unrecognised_calls_total',
+      help: 'calls that ended with audio that no recogniser took (kept: for npm run recognise, lost: it could not be kept)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    asrUnrecognisedMs: new Counter({
+      name: 'callscribe_asr_unrecognised_ms_total',
+      help: 'milliseconds of audio that sessions gave up; what of it can be recognised later waits in DATA_DIR',
       registers,
     }),
   };

@@ -1,4 +1,4 @@
-import { createDashscopeOpener } from '../src/asr/dashscope-session.ts';
+import { createResilientOpener } from '../src/asr/resilient-session.ts';
 import { BareForwarder } from '../src/bench/bare-forwarder.ts';
 import type { IntakeReceiver } from '../src/bench/intake.ts';
 import { readStampFromPcm } from '../src/bench/packet-stamp.ts';
@@ -16,6 +16,7 @@ import { createLogger } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { garbageCollector } from './bench-process.ts';
 import { startIntakeRole } from './intake.ts';
+import { openRecognition } from './recognition.ts';
 import type { Role } from './role-type.ts';
 import { startSipSide } from './sip-side.ts';
 
@@ -97,10 +98,19 @@ async function startIntake(order: ReceiverOrder, meter: ReceiverMeter): Promise<
   const sip = await startSipSide({ config, metrics, logger, clock: systemClock });
   const pool = watchedPool(asrUrl, meter);
   const books = new CallBooks();
+  const recognition = openRecognition({
+    url: asrUrl,
+    apiKey: 'bench',
+    workspace: undefined,
+    pool,
+    metrics,
+    logger,
+  }).services;
   const role: Role = await startIntakeRole({
     config,
     sip,
-    openAsr: createDashscopeOpener({ url: asrUrl, apiKey: 'bench', pool, logger }),
+    openAsr: createResilientOpener(recognition),
+    recognition,
     publisher: books,
     canPublish: () => true,
     live: createLiveHub(),
@@ -170,6 +180,10 @@ class CallBooks implements Publisher {
 
   publishSentence(): void {
     return;
+  }
+
+  written(): Promise<'written'> {
+    return Promise.resolve('written');
   }
 
   publishEvent({ kind }: Parameters<Publisher['publishEvent']>[0]): void {

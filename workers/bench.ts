@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { readBenchCommandLine } from '../src/bench/command-line.ts';
 import { asrDuties, benchAsr } from './bench-asr.ts';
 import { benchIntake, intakeDuties } from './bench-intake.ts';
+import { benchPipeline, pipelineDuties } from './bench-pipeline.ts';
 import { BenchProcess, serveDuties } from './bench-process.ts';
+import { benchRecording, recordingDuties } from './bench-recording.ts';
 import { benchSharedIntakes, sharedDuties } from './bench-shared.ts';
 import { runRoot } from './main.ts';
 
@@ -18,12 +20,14 @@ const start = (name: string): BenchProcess => BenchProcess.start(fileURLToPath(i
 
 await runRoot(async () => {
   if (process.send !== undefined && process.argv[2] === 'child') {
-    serveDuties({ ...asrDuties, ...intakeDuties, ...sharedDuties });
+    serveDuties({ ...asrDuties, ...intakeDuties, ...sharedDuties, ...pipelineDuties, ...recordingDuties });
     return;
   }
   const line = readBenchCommandLine(process.argv.slice(2));
   if (line.kind === 'help') print(line.text.trimEnd());
   else if (line.kind === 'asr') await benchAsr(line.options, start, print);
+  else if (line.kind === 'recording') await benchRecording(line.options, start, print);
+  else if (line.kind === 'pipeline') await benchPipeline(line.options, start, print);
   else if (line.options.processes === 1) await benchIntake(line.options, start, print);
   else await benchSharedIntakes(line.options, start, print);
 });

@@ -1,46 +1,69 @@
+import type { CallRecord } from '../src/call/record.ts';
 import { systemClock } from '../src/clock.ts';
-import { startConsumer } from '../src/queue/consumer.ts';
+import type { CallId } from '../src/ids.ts';
+import { type Delivery, startConsumer } from '../src/queue/consumer.ts';
 import type { Job } from '../src/queue/jobs.ts';
 import { completeCall } from '../src/store/complete-call.ts';
 import { linkCalls } from '../src/store/link-calls.ts';
-import { toStoreError } from '../src/store/pool.ts';
-import { saveCall } from '../src/store/save-call.ts';
-import { saveEvent } from '../src/store/save-event.ts';
+import { toStoreError, withTransaction } from '../src/store/pool.ts';
+import { saveCalls } from '../src/store/save-call.ts';
+import { saveEvents } from '../src/store/save-event.ts';
+import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
-import type { WriterDeps } from './sentences.ts';
+import type { RowDeps, WriterDeps } from './sentences.ts';
+
+/** Snapshots tell which is newer, so batches may overtake each other. */
+const BATCHES_IN_HAND = 2;
 
 /** The role that writes calls, legs, identifiers and events. @throws {CallscribeError} QUEUE_UNREACHABLE */
 export async function startCallsRole(deps: WriterDeps): Promise<Role> {
-  const { backend, logger, metrics } = deps;
+  const { backend, logger, metrics, pool } = deps;
   const consumer = await startConsumer({
     backend,
     queue: 'calls',
     logger,
     clock: systemClock,
-    handle: (job) => write(deps, job).catch(rethrow),
-    onOutcome: (outcome) => metrics?.jobs.inc({ queue: 'calls', outcome }),
+    concurrency: BATCHES_IN_HAND,
+    handle: (jobs, delivery) => writeCallJobs(deps, jobs, delivery),
+    bury: (letter) => bury(pool, letter),
+    onOutcome: (outcome, facts) => metrics?.jobs.inc({ queue: 'calls', outcome }, facts),
   });
   return { name: 'calls', close: () => consumer.close() };
 }
 
-async function write({ pool, logger }: WriterDeps, job: Job): Promise<void> {
-  switch (job.name) {
-    case 'call':
-      await saveCall(pool, job.payload);
-      await linkCalls(pool, job.payload.id);
-      // Also for an outdated snapshot: the attempt before this one may have died between the row and this check.
-      if ((await completeCall(pool, job.payload.id)) === 'complete') {
-        logger.debug({ callId: job.payload.id }, 'call complete');
-      }
-      return;
-    case 'call-event':
-      await saveEvent(pool, job.payload);
-      return;
-    case 'sentence':
-      throw new TypeError('the consumer lets no sentences through');
+/** Rows in one transaction, then what follows from them. @throws {CallscribeError} see `toStoreError` */
+export async function writeCallJobs(
+  { pool, logger }: RowDeps,
+  jobs: readonly Job[],
+  delivery: Delivery,
+): Promise<void> {
+  const calls = newestOf(
+    jobs.flatMap((job) => (job.name === 'call' || job.name === 'call-end' ? [job.payload] : [])),
+  );
+  const events = jobs.flatMap((job) => (job.name === 'call-event' ? [job.payload] : []));
+  try {
+    await withTransaction(pool, async (client) => {
+      await saveCalls(client, calls);
+      await saveEvents(client, events);
+    });
+    // Also for an outdated snapshot: the attempt before this one may have died between the rows and this.
+    for (const call of calls) await linkCalls(pool, call.id);
+    const ended = delivery.isSingle
+      ? calls
+      : jobs.flatMap((job) => (job.name === 'call-end' ? [job.payload] : []));
+    for (const { id: callId } of ended) {
+      if ((await completeCall(pool, callId)) === 'complete') logger.debug({ callId }, 'call complete');
+    }
+  } catch (thrown) {
+    throw toStoreError(thrown);
   }
 }
 
-function rethrow(thrown: unknown): never {
-  throw toStoreError(thrown);
+/** Of each call the snapshot with the highest revision. */
+function newestOf(calls: readonly CallRecord[]): readonly CallRecord[] {
+  const newest = new Map<CallId, CallRecord>();
+  for (const call of calls) {
+    if (call.revision > (newest.get(call.id)?.revision ?? 0)) newest.set(call.id, call);
+  }
+  return [...newest.values()];
 }

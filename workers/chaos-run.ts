@@ -13,14 +13,13 @@ import { startSandbox } from '../src/sandbox/server.ts';
 import { seededRandom } from '../src/seeded-random.ts';
 import { findCallsByIdentifier } from '../src/store/find-calls-by-identifier.ts';
 import { loadCall } from '../src/store/load-call.ts';
+import { loadEvents } from '../src/store/load-events.ts';
 import { loadLegs } from '../src/store/load-legs.ts';
 import { loadTranscript } from '../src/store/load-transcript.ts';
 import type { StoredCall } from '../src/store/stored.ts';
 import type { BenchProcess, Duties } from './bench-process.ts';
 import { ChaosWorld } from './chaos-world.ts';
 
-/** About 20 s: long enough for several harms in one call. */
-const SENTENCES_PER_LEG = 8;
 const POLL_MS = 500;
 /** What the last words, the jobs and the rows may take after the last call. */
 const SETTLE_MAX_MS = 90_000;
@@ -29,12 +28,14 @@ const RUN_MAX_MS = 600_000;
 /** An answer that came so shortly after a kill was given before it. */
 const ANSWER_TRAVEL_MS = 300;
 
-export interface ChaosRunOptions extends Pick<
-  ChaosOptions,
-  'sentences' | 'legs' | 'seed' | 'queue' | 'keep'
-> {
+export interface ChaosRunOptions extends Omit<ChaosOptions, 'kinds'> {
   readonly kind: ChaosKind;
-  readonly sentencesPerLeg?: number;
+  /** How long calls are placed, whatever is said in them. Default: until enough was said. */
+  readonly minutes?: number;
+  /** Before the first call; when the last one has ended; when all rows are there. */
+  readonly onOpened?: (world: ChaosWorld) => Promise<void>;
+  readonly onSpoken?: (world: ChaosWorld) => Promise<void>;
+  readonly onSettled?: (world: ChaosWorld) => Promise<void>;
   readonly start: (name: string) => BenchProcess;
   readonly print: (line: string) => void;
   readonly signal: AbortSignal;
@@ -53,20 +54,25 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
       print(`· ${step}`);
     },
   });
+  await options.onOpened?.(world);
   const startMs = performance.now();
-  const { placed, harms } = await speak(world, options);
+  const { placed, harms, senderLateMs } = await speak(world, options);
   const spokenMs = performance.now();
+  await options.onSpoken?.(world);
   print(`· ${placed.length} calls have ended; waiting for their last rows`);
   const answered = placed.filter(isAnswered);
   const calls = await settle(world, answered, options.signal);
   const settledMs = performance.now() - spokenMs;
+  await options.onSettled?.(world);
   const told = readTold(await world.metrics());
   const stored = await readBack(world, answered, calls);
   await world.end();
   if (keep) print(`· data and logs are in ${world.directory}`);
   const states = answered.map(({ report }) => calls.get(report.callId));
   const count = (is: (call: StoredCall | undefined) => boolean): number => states.filter(is).length;
-  const heard = answered.flatMap((call) => heardLegs(call, world.intakeKilledAtMs));
+  const heard = answered
+    .flatMap((call) => heardLegs(call, world.intakeKilledAtMs))
+    .map((leg) => ({ ...leg, starved: stored.starved.has(leg.key) }));
   return {
     kind,
     seed,
@@ -83,7 +89,9 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
       open: count((call) => call?.state === 'active' || call?.state === 'finishing'),
       refused: placed.length - answered.length,
     },
+    senderLateMs,
     packetsLost: stored.packetsLost,
+    events: stored.events,
     seconds: Math.round((performance.now() - startMs) / 1_000),
     settledMs: Math.round(settledMs),
     crashes: world.crashes,
@@ -95,9 +103,12 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
 async function speak(
   world: ChaosWorld,
   options: ChaosRunOptions,
-): Promise<{ readonly placed: readonly PlacedCall[]; readonly harms: number }> {
-  const { kind, sentences, legs, seed, print, signal } = options;
-  const sentencesPerLeg = options.sentencesPerLeg ?? SENTENCES_PER_LEG;
+): Promise<{
+  readonly placed: readonly PlacedCall[];
+  readonly harms: number;
+  readonly senderLateMs: number;
+}> {
+  const { kind, sentences, sentencesPerLeg, legs, seed, pace, print, signal } = options;
   using callers = options.start('caller');
   const order: ChaosLoadOrder = {
     target: world.target,
@@ -109,10 +120,12 @@ async function speak(
   };
   const over = new AbortController();
   await callers.ask('load', order);
-  const harm = harms(kind, world, { seed, signal: over.signal });
+  const harm = harms(kind, world, { seed, pace, signal: over.signal });
   const placed: PlacedCall[] = [];
+  let senderLateMs: number;
   const isKill = kind === 'kill-intake';
-  const deadlineMs = performance.now() + RUN_MAX_MS;
+  const { minutes } = options;
+  const deadlineMs = performance.now() + (minutes === undefined ? RUN_MAX_MS : minutes * 60_000);
   try {
     for (;;) {
       await Promise.race([delay(POLL_MS, undefined, { signal }), harm.failed]);
@@ -123,6 +136,7 @@ async function speak(
       const coming = isKill ? 0 : underway * 2 * sentencesPerLeg;
       if (heard + coming >= sentences) break;
       if (performance.now() > deadlineMs) {
+        if (minutes !== undefined) break;
         print(`· ${heard} of ${sentences} sentences after ${RUN_MAX_MS / 1_000} s: given up`);
         break;
       }
@@ -130,18 +144,19 @@ async function speak(
     if (isKill) over.abort();
     const last = await callers.ask<LoadProgress>('load.stop');
     placed.push(...last.ended);
+    senderLateMs = last.worstLateMs;
   } finally {
     over.abort();
     await harm.done;
   }
-  return { placed, harms: harm.count() };
+  return { placed, senderLateMs, harms: kind === 'sockets' ? await world.socketsCut() : harm.count() };
 }
 
 /** Does the harm of its kind, turn after turn, until it is told to stop; what was begun is mended. */
 function harms(
   kind: ChaosKind,
   world: ChaosWorld,
-  { seed, signal }: { readonly seed: number; readonly signal: AbortSignal },
+  { seed, pace, signal }: { readonly seed: number; readonly pace: number; readonly signal: AbortSignal },
 ): { readonly done: Promise<void>; readonly failed: Promise<never>; count(): number } {
   const turn = turnOf(kind);
   const random = seededRandom(seed + 1);
@@ -163,6 +178,7 @@ function harms(
           free: () => world.disk.free(),
         },
         random,
+        pace,
         wait: (ms) => delay(ms, undefined, { signal }),
       });
       count += 1;
@@ -238,18 +254,31 @@ async function readBack(
   { pool }: ChaosWorld,
   answered: readonly PlacedCall[],
   calls: ReadonlyMap<string, StoredCall>,
-): Promise<{ readonly lines: readonly StoredLine[]; readonly packetsLost: number }> {
+): Promise<
+  Pick<ChaosReport, 'events' | 'packetsLost'> & {
+    readonly lines: readonly StoredLine[];
+    readonly starved: ReadonlySet<string>;
+  }
+> {
   const lines: StoredLine[] = [];
+  const events: Record<string, number> = {};
+  const starved = new Set<string>();
   let packetsLost = 0;
   for (const { report } of answered) {
     const call = calls.get(report.callId);
     if (call === undefined) continue;
+    for (const { kind } of await loadEvents(pool, call.id)) events[kind] = (events[kind] ?? 0) + 1;
     for (const sentence of await loadTranscript(pool, call.id)) {
       lines.push({ ...sentence, key: keyOf(report.callId, sentence.legNo) });
     }
-    for (const { media } of await loadLegs(pool, call.id)) packetsLost += Number(media?.['packetsLost'] ?? 0);
+    for (const { media, legNo } of await loadLegs(pool, call.id)) {
+      const lost = Number(media?.['packetsLost'] ?? 0);
+      packetsLost += lost;
+      // What came after its place on the leg's clock had been filled.
+      if (lost + Number(media?.['overlapMs'] ?? 0) > 0) starved.add(keyOf(report.callId, legNo));
+    }
   }
-  return { lines, packetsLost };
+  return { lines, packetsLost, events, starved };
 }
 
 /** Counters by which the service says what it could not do; those that are not 0. */
@@ -267,6 +296,7 @@ function readTold(metrics: string): Record<string, number> {
 }
 
 let load: ChaosLoad | undefined;
+let cuts = (): number => 0;
 
 /** What the processes of a run do: one is the recogniser, another one places the calls. */
 export const chaosDuties: Duties = {
@@ -287,8 +317,10 @@ export const chaosDuties: Duties = {
       logger: silentLogger,
       ...(cut ? { faults: cutAtRandom } : {}),
     });
+    cuts = () => sandbox.counters.tasksStarted - sandbox.counters.tasksFinished - sandbox.live.tasks;
     return sandbox.url;
   },
+  'sandbox.cuts': () => cuts(),
   load: async (order: ChaosLoadOrder) => {
     load = await ChaosLoad.start(order, systemClock);
   },

@@ -48,6 +48,7 @@ export class ChaosWorld implements AsyncDisposable {
   #postgres!: EmbeddedPostgres;
   #pool!: Pool;
   #redis!: RedisServer;
+  #sandbox!: BenchProcess;
   #disk: SmallDisk | undefined;
   #sipPort = 0;
   #httpPort = 0;
@@ -100,6 +101,11 @@ export class ChaosWorld implements AsyncDisposable {
     } catch {
       return '';
     }
+  }
+
+  /** Recognition tasks whose socket was cut before their end. */
+  socketsCut(): Promise<number> {
+    return this.#sandbox.ask<number>('sandbox.cuts');
   }
 
   /** SIGINT asks Postgres for a fast shutdown, SIGQUIT for one without any order; whoever keeps it starts it again. */
@@ -163,6 +169,7 @@ export class ChaosWorld implements AsyncDisposable {
     if (queue === 'redis') await this.#startRedis();
     onStep('starting the sandbox of the recogniser');
     const sandbox = start('sandbox');
+    this.#sandbox = sandbox;
     this.#closers.add(() => sandbox.end());
     const asrUrl = await sandbox.ask<string>('sandbox', { cut: kind === 'sockets', seed });
     this.#sipPort = await freePort('udp');
@@ -173,23 +180,23 @@ export class ChaosWorld implements AsyncDisposable {
       LOG_LEVEL: 'info',
       ...this.#options.env,
     };
-    for (const role of ROLES) {
-      onStep(`starting the ${role} role`);
-      const own =
-        role === 'intake'
-          ? {
-              SIP_LISTEN: `udp:127.0.0.1:${this.#sipPort}`,
-              HTTP_LISTEN: `127.0.0.1:${this.#httpPort}`,
-              RTP_ADDRESS: '127.0.0.1',
-              RTP_PORTS: ownPorts(),
-              DASHSCOPE_WS_URL: asrUrl,
-              DASHSCOPE_API_KEY: 'sk-chaos',
-              DATA_DIR: dataDir,
-              RECORDING_DIR: join(this.directory, 'recordings'),
-            }
-          : { HTTP_LISTEN: '127.0.0.1:0', DATA_DIR: join(this.directory, role) };
-      await this.#startRole(role, { ...shared, ...own });
-    }
+    onStep('starting the roles');
+    const intake = {
+      SIP_LISTEN: `udp:127.0.0.1:${this.#sipPort}`,
+      HTTP_LISTEN: `127.0.0.1:${this.#httpPort}`,
+      RTP_ADDRESS: '127.0.0.1',
+      RTP_PORTS: ownPorts(),
+      DASHSCOPE_WS_URL: asrUrl,
+      DASHSCOPE_API_KEY: 'sk-chaos',
+      DATA_DIR: dataDir,
+      RECORDING_DIR: join(this.directory, 'recordings'),
+    };
+    const starts = ROLES.map((role) => {
+      const writer = { HTTP_LISTEN: '127.0.0.1:0', DATA_DIR: join(this.directory, role) };
+      return this.#startRole(role, { ...shared, ...(role === 'intake' ? intake : writer) });
+    });
+    await Promise.allSettled(starts);
+    await Promise.all(starts);
   }
 
   async #startRedis(): Promise<void> {

@@ -1,11 +1,14 @@
 import { createSocket } from 'node:dgram';
+import { join } from 'node:path';
 
+import type { ResilientSessionServices } from '../src/asr/resilient-session.ts';
 import type { OpenAsrSession } from '../src/asr/session.ts';
 import { type IntakeServices, isAccepting, openCall } from '../src/call/intake.ts';
 import type { Publisher } from '../src/call/publisher.ts';
 import { CallRegistry } from '../src/call/registry.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
+import { AnsweredCalls, deleteOldAnsweredCalls } from '../src/ledger/answered-calls.ts';
 import type { LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
@@ -15,13 +18,18 @@ import { openLegReceiver } from '../src/rtp/receiver.ts';
 import { InviteGate } from '../src/sip/invite-gate.ts';
 import { SipListener } from '../src/sip/listener.ts';
 import { localAddressTowards } from '../src/sipstack/local-address.ts';
+import { openCallRecovery } from './call-recovery.ts';
+import { openRecordings } from './recordings.ts';
 import type { Role } from './role-type.ts';
 import type { SipSide } from './sip-side.ts';
+import { unrecognisedKeeper } from './unrecognised.ts';
 
 export interface IntakeDeps {
   readonly config: Config;
   readonly sip: Pick<SipSide, 'server' | 'peers' | 'turnedAway'>;
   readonly openAsr: OpenAsrSession;
+  /** What `openAsr` opens its sessions with; for calls that are recovered. */
+  readonly recognition: ResilientSessionServices;
   readonly publisher: Publisher;
   /** Whether the queue takes what calls give; while it does not, new calls are refused. */
   readonly canPublish: () => boolean;
@@ -39,11 +47,19 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     address: config.rtp.address ?? (await wildcardAddress()),
     firstPort: config.rtp.portMin,
     lastPort: config.rtp.portMax,
+    listenFirstMs: LISTEN_FIRST_MS,
+    startAt: Math.random(),
     clock,
   });
   const ticker = new LegTicker(clock);
+  const recordings = await openRecordings(deps);
+  const recovery = await openCallRecovery(deps);
+  const answeredCalls = noteAnsweredCalls(deps);
   const services: IntakeServices = {
     ...deps,
+    recordings,
+    openJournal: recovery.openJournal,
+    keepUnrecognised: unrecognisedKeeper(deps),
     registry,
     model: config.asr.model,
     vocabularyId: config.asr.vocabularyId,
@@ -90,16 +106,41 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     },
     logger: deps.logger,
   });
+  recovery.start(listener);
   let closing: Promise<void> | undefined;
   return {
     name: 'intake',
     isReady: () => listener.connected && isAccepting(services),
     close: () =>
-      (closing ??= registry.drain(config.drainTimeoutMs).then(() => {
+      (closing ??= registry.drain(config.drainTimeoutMs).then(async () => {
+        await recovery.close();
         listener.close();
+        await recordings.close();
+        await answeredCalls.close();
       })),
   };
 }
+
+/** What the report compares the rows with. */
+function noteAnsweredCalls({ config, live, metrics, logger, clock }: IntakeDeps): { close(): Promise<void> } {
+  const directory = join(config.dataDir, 'answered');
+  const onFailed = (): void => {
+    metrics.ledgerFailures.inc();
+  };
+  const ledger = new AnsweredCalls({ directory, logger, onFailed });
+  const note = ledger.note.bind(ledger);
+  live.on('call', note);
+  deleteOldAnsweredCalls(directory, clock.wallTime()).catch(onFailed);
+  return {
+    close: async () => {
+      live.off('call', note);
+      await ledger.close();
+    },
+  };
+}
+
+/** Three packets of 20 ms. */
+const LISTEN_FIRST_MS = 60;
 
 /** `::` takes IPv4 and IPv6; where the kernel has no IPv6, `0.0.0.0`. */
 function wildcardAddress(): Promise<string> {

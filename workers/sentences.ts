@@ -1,49 +1,88 @@
 import { systemClock } from '../src/clock.ts';
+import { CallscribeError } from '../src/errors.ts';
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
-import { startConsumer } from '../src/queue/consumer.ts';
-import type { Job } from '../src/queue/jobs.ts';
+import { type Delivery, startConsumer } from '../src/queue/consumer.ts';
+import type { Job, LegEnd } from '../src/queue/jobs.ts';
 import { completeCall } from '../src/store/complete-call.ts';
+import { legRows } from '../src/store/leg-rows.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { toStoreError } from '../src/store/pool.ts';
-import { saveSentence } from '../src/store/save-sentence.ts';
+import { saveSentences } from '../src/store/save-sentence.ts';
+import type { FinalSentence } from '../src/transcript/sentence.ts';
+import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
 
-export interface WriterDeps {
+/** What writing rows takes. */
+export interface RowDeps {
   /** Migrated; the caller ends it after the role. */
   readonly pool: Pool;
-  readonly backend: QueueBackend;
   readonly logger: Logger;
   readonly metrics?: Metrics;
 }
 
+export interface WriterDeps extends RowDeps {
+  readonly backend: QueueBackend;
+}
+
+/** A quarter of an hour, with the pauses between attempts. */
+const LEG_END_ATTEMPTS_MAX = 35;
+
 /** The role that turns final sentences from the queue into rows. @throws {CallscribeError} QUEUE_UNREACHABLE */
 export async function startSentencesRole(deps: WriterDeps): Promise<Role> {
-  const { backend, logger, metrics } = deps;
+  const { backend, logger, metrics, pool } = deps;
   const consumer = await startConsumer({
     backend,
     queue: 'sentences',
     logger,
     clock: systemClock,
-    handle: (job) => write(deps, job).catch(rethrow),
-    onOutcome: (outcome) => metrics?.jobs.inc({ queue: 'sentences', outcome }),
+    handle: (jobs, delivery) => writeSentenceJobs(deps, jobs, delivery),
+    bury: (letter) => bury(pool, letter),
+    onOutcome: (outcome, facts) => metrics?.jobs.inc({ queue: 'sentences', outcome }, facts),
   });
   return { name: 'sentences', close: () => consumer.close() };
 }
 
-async function write({ pool, logger, metrics }: WriterDeps, job: Job): Promise<void> {
-  if (job.name !== 'sentence') throw new TypeError('the consumer lets only sentences through');
-  const { callId, legId, sentenceNo } = job.payload;
-  const outcome = await saveSentence(pool, job.payload);
-  if (outcome === 'different') {
-    metrics?.jobs.inc({ queue: 'sentences', outcome });
-    logger.warn({ legId, sentenceNo }, 'another sentence has this number already; the first one stays');
+/** All in one statement. @throws {CallscribeError} see `toStoreError`; ROWS_PENDING */
+export async function writeSentenceJobs(
+  deps: RowDeps,
+  jobs: readonly Job[],
+  delivery: Delivery,
+): Promise<void> {
+  try {
+    const sentences = jobs.flatMap((job) => (job.name === 'sentence' ? [job.payload] : []));
+    await write(deps, sentences);
+    for (const job of jobs) if (job.name === 'leg-end') await awaitRows(deps, job.payload, delivery);
+    if (!delivery.isSingle) return;
+    // Older publishers do not say that a call has ended. Also after a repeat: the attempt before this one may have
+    // died between the row and this check.
+    for (const callId of new Set(sentences.map((sentence) => sentence.callId))) {
+      await completeCall(deps.pool, callId);
+    }
+  } catch (thrown) {
+    throw toStoreError(thrown);
   }
-  // Also after a repeat: the attempt before this one may have died between the row and this check.
-  if ((await completeCall(pool, callId)) === 'complete') logger.debug({ callId }, 'call complete');
 }
 
-function rethrow(thrown: unknown): never {
-  throw toStoreError(thrown);
+async function write({ pool, logger, metrics }: RowDeps, sentences: readonly FinalSentence[]): Promise<void> {
+  const outcomes = await saveSentences(pool, sentences);
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome !== 'different') continue;
+    metrics?.jobs.inc({ queue: 'sentences', outcome });
+    const { legId, sentenceNo } = sentences[index] ?? {};
+    logger.warn({ legId, sentenceNo }, 'another sentence has this number already; the first one stays');
+  }
+}
+
+/** Done when the leg's rows are there, or will not come. */
+async function awaitRows({ pool, logger }: RowDeps, leg: LegEnd, { attempt }: Delivery): Promise<void> {
+  const rows = await legRows(pool, leg);
+  if (rows === 'there') return;
+  const { callId, legId } = leg;
+  if (rows === 'dead' || attempt >= LEG_END_ATTEMPTS_MAX) {
+    logger.error({ callId, legId, rows }, 'a leg ended and some of its sentences did not become rows');
+    return;
+  }
+  throw new CallscribeError('ROWS_PENDING', 'not all sentences of the leg are rows yet', { retryable: true });
 }

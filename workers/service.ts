@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 
-import { createDashscopeOpener } from '../src/asr/dashscope-session.ts';
+import { createResilientOpener } from '../src/asr/resilient-session.ts';
 import { systemClock } from '../src/clock.ts';
 import { type Config, ConfigError } from '../src/config.ts';
-import { ConnectionPool } from '../src/dashscope/connection-pool.ts';
+import type { ApiKey } from '../src/dashscope/connection.ts';
+import { KeyFile } from '../src/dashscope/key-file.ts';
 import type { Edge } from '../src/edge/edge.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { CallscribeError } from '../src/errors.ts';
 import { startHttpServer } from '../src/http/server.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
-import { createMetrics, type Metrics, observe } from '../src/metrics.ts';
+import { createMetrics, type Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
 import { postgresBackend } from '../src/queue/postgres-backend.ts';
 import { QueuePublisher } from '../src/queue/publisher.ts';
@@ -23,8 +24,12 @@ import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
 import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
+import { observeOutbox } from './observe-outbox.ts';
+import { observeProcess } from './observe-process.ts';
+import { openRecognition } from './recognition.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
+import { startSweeper } from './sweeper.ts';
 
 /** What `npm start` runs in one process. */
 export const ROLES = ['intake', 'sentences', 'calls'] as const;
@@ -85,6 +90,7 @@ class Starter {
     const { config, roles } = this.#options;
     let started = false;
     this.#readiness['started'] = () => started;
+    observeProcess(this.#metrics);
     const http = await startHttpServer({
       listen: config.http,
       metrics: this.#metrics,
@@ -159,25 +165,32 @@ class Starter {
       const role = await start(deps);
       this.#closers.add(() => role.close());
     }
+    if (!roles.includes('calls')) return;
+    const { config } = this.#options;
+    const sweeper = startSweeper({ pool, config, metrics: this.#metrics, logger, clock: systemClock });
+    this.#closers.add(() => sweeper.close());
   }
 
   async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
     const { config, logger } = this.#options;
     await this.#claimPorts();
     const recogniser = await this.#recogniser();
-    const asrPool = this.#openAsrPool(recogniser);
+    const recognition = openRecognition({
+      ...recogniser,
+      workspace: config.dashscope.workspace,
+      policy: config.asr.resilience,
+      metrics: this.#metrics,
+      logger,
+    });
+    this.#closers.add(() => recognition.close());
     const sip = await this.#startSipSide();
     const publisher = await this.#openPublisher(backend);
     this.#step('starting the intake');
     const intake = await startIntakeRole({
       config,
       sip,
-      openAsr: createDashscopeOpener({
-        ...recogniser,
-        workspace: config.dashscope.workspace,
-        pool: asrPool,
-        logger,
-      }),
+      openAsr: createResilientOpener(recognition.services),
+      recognition: recognition.services,
       publisher,
       canPublish: () => publisher.state === 'ready',
       live: this.#live,
@@ -190,11 +203,14 @@ class Starter {
     return { sipAddresses: sip.sipAddresses, recogniser: recogniser.kind };
   }
 
-  async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: string }> {
+  async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: ApiKey }> {
     const { config, logger } = this.#options;
-    const { apiKey, wsUrl } = config.dashscope;
+    const { apiKey, apiKeyFile, wsUrl } = config.dashscope;
     const { model, vocabularyId } = config.asr;
-    if (wsUrl !== undefined) return { kind: 'dashscope', url: wsUrl, apiKey: apiKey ?? 'no-key-configured' };
+    if (wsUrl !== undefined) {
+      const key = apiKeyFile === undefined ? (apiKey ?? 'no-key-configured') : new KeyFile(apiKeyFile).apiKey;
+      return { kind: 'dashscope', url: wsUrl, apiKey: key };
+    }
     this.#step('starting the sandbox in place of DashScope (it recognises no speech, it reads captions)');
     const sandboxKey = randomUUID();
     const sandbox = await startSandbox({
@@ -213,25 +229,6 @@ class Starter {
       'sandbox in place of DashScope: no real recognition',
     );
     return { kind: 'sandbox', url: sandbox.url, apiKey: sandboxKey };
-  }
-
-  /** One for all legs: it keeps within the account's starts a second and uses sockets again. */
-  #openAsrPool(recogniser: { readonly url: string; readonly apiKey: string }): ConnectionPool {
-    const pool = new ConnectionPool({ ...recogniser, workspace: this.#options.config.dashscope.workspace });
-    this.#closers.add(() => pool.close());
-    observe(
-      this.#metrics,
-      'callscribe_asr_starts_waiting',
-      'recognition tasks that wait for their turn',
-      () => pool.counters.waiting,
-    );
-    observe(
-      this.#metrics,
-      'callscribe_asr_connections',
-      'recognition connections in use',
-      () => pool.counters.inUse,
-    );
-    return pool;
   }
 
   async #startSipSide(): Promise<SipSide> {
@@ -292,9 +289,11 @@ class Starter {
   }
 
   async #openPublisher(backend: QueueBackend): Promise<QueuePublisher> {
-    const { logger } = this.#options;
+    const { logger, config } = this.#options;
     const publisher = await QueuePublisher.open({
       backend,
+      dataDir: config.dataDir,
+      outboxMaxBytes: config.outboxMaxBytes,
       logger,
       clock: systemClock,
       onOutcome: (queue, outcome, jobs) => {
@@ -302,12 +301,7 @@ class Starter {
       },
     });
     this.#closers.add(() => publisher.close());
-    observe(
-      this.#metrics,
-      'callscribe_backlog_jobs',
-      'jobs that wait for the queue',
-      () => publisher.counts.waiting,
-    );
+    observeOutbox(this.#metrics, publisher);
     return publisher;
   }
 }

@@ -1,3 +1,5 @@
+import type { LegAudioSource } from './audio-source.ts';
+
 /**
  * The seam between the telephone road and any recogniser. One session is one leg's recognition from its first
  * sample to its last word; what connects, reconnects or replays behind it is not seen here.
@@ -8,12 +10,13 @@ export interface AsrSession extends AsyncIterable<AsrEvent> {
   /**
    * Hands over the next 100 ms of audio: signed 16-bit little-endian PCM, 8,000 Hz, mono, 1,600 bytes (the last
    * chunk may be shorter). The session keeps the reference until the bytes are sent; the caller must not reuse
-   * the buffer. Never blocks. Beyond the backlog bound the session fails with `ASR_BACKLOG_FULL`.
+   * the buffer. Never blocks, and nothing is lost by it where a session has a source: what the recogniser does not
+   * take now is read there again.
    */
   push(pcm: Buffer): void;
   /**
-   * No audio follows. Resolves when the recogniser has given its last words and the session is closed, or its
-   * deadline has passed; never rejects (the iteration carries the error).
+   * No audio follows. Resolves when everything was recognised, or given up at a stated bound, and the session is closed;
+   * never rejects (the iteration carries the error).
    */
   finish(): Promise<void>;
   /** Messages of the recogniser that could not be read, so far; each was dropped. */
@@ -28,11 +31,42 @@ export type OpenAsrSession = (options: AsrSessionOptions) => AsrSession;
 export interface AsrSessionOptions {
   readonly model: string;
   readonly vocabularyId: string | undefined;
+  /**
+   * Where the leg's audio can be read again. It must have each chunk before that is pushed. Default: the session keeps
+   * the newest audio itself.
+   */
+  readonly source?: LegAudioSource | undefined;
 }
 
-/** Times are milliseconds of audio since the session's first sample. */
+/** Times are milliseconds of audio since the leg's first sample. */
 export type AsrEvent =
   | { readonly kind: 'started'; readonly taskId: string }
+  | SentenceEvent
+  /** A task took over from one that was lost. */
+  | {
+      readonly kind: 'reconnected';
+      readonly taskId: string;
+      /** How many attempts it took, 1 or more. */
+      readonly attempt: number;
+      /** What ended the task before. */
+      readonly code: string;
+      /** How long nothing was recognised. */
+      readonly gapMs: number;
+      /** How much audio is sent again. */
+      readonly replayedMs: number;
+    }
+  /** For so long there was no recogniser that the leg goes on without; what it lacks is recognised later. */
+  | { readonly kind: 'postponed'; readonly fromMs: number; readonly code: string }
+  /** Audio `[fromSample, toSample)` of the leg that this session has given up. */
+  | {
+      readonly kind: 'unrecognised';
+      readonly fromSample: number;
+      readonly toSample: number;
+      readonly code: string;
+    };
+
+/** What is heard of one sentence. */
+export type SentenceEvent =
   | { readonly kind: 'partial'; readonly taskId: string; readonly beginMs: number; readonly text: string }
   | {
       readonly kind: 'final';

@@ -4,13 +4,17 @@ import { z } from 'zod';
 import { CallscribeError } from '../errors.ts';
 import { ASR_BENCH_DEFAULTS, type AsrBenchOptions } from './asr.ts';
 import { INTAKE_BENCH_DEFAULTS, type IntakeBenchOptions } from './intake.ts';
+import { PIPELINE_BENCH_DEFAULTS, type PipelineBenchOptions } from './pipeline.ts';
+import { RECORDING_BENCH_DEFAULTS, type RecordingBenchOptions } from './recording.ts';
 
 export type BenchCommandLine =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'asr'; readonly options: AsrBenchOptions }
-  | { readonly kind: 'intake'; readonly options: IntakeBenchOptions };
+  | { readonly kind: 'intake'; readonly options: IntakeBenchOptions }
+  | { readonly kind: 'pipeline'; readonly options: PipelineBenchOptions }
+  | { readonly kind: 'recording'; readonly options: RecordingBenchOptions };
 
-const NAMES = ['asr', 'intake'] as const;
+const NAMES = ['asr', 'intake', 'pipeline', 'recording'] as const;
 
 const integer = (min: number, max: number): z.ZodType<number> =>
   z
@@ -30,6 +34,16 @@ const SCHEMAS = {
     legs: integer(1, 4_000).refine((legs) => legs === 1 || legs % 2 === 0, 'expected an even number, or 1'),
     processes: integer(1, 8),
     ...common,
+  }),
+  pipeline: z.object({
+    rate: integer(1, 10_000),
+    seconds: common.seconds,
+    sentences: integer(1_000, 1_000_000),
+  }),
+  recording: z.object({
+    legs: integer(1, 10_000),
+    seconds: common.seconds,
+    rounds: common.rounds,
   }),
 } as const;
 
@@ -71,6 +85,8 @@ export function readBenchCommandLine(args: readonly string[]): BenchCommandLine 
 const DEFAULTS = {
   asr: asTexts(ASR_BENCH_DEFAULTS),
   intake: asTexts(INTAKE_BENCH_DEFAULTS),
+  pipeline: asTexts(PIPELINE_BENCH_DEFAULTS),
+  recording: asTexts(RECORDING_BENCH_DEFAULTS),
 } as const;
 
 function asTexts(options: object): Record<string, string> {
@@ -91,17 +107,29 @@ function defineCommand(): Command {
         '  asr     recognition sessions at real-time pace against a sandbox in another process,\n' +
         '          beside a loop over bare sockets that sends the same frames\n' +
         '  intake  calls with RTP from another process, through the whole intake into recognition sessions\n' +
-        '          at a third, beside a bare forwarder of the same datagrams',
+        '          at a third, beside a bare forwarder of the same datagrams\n' +
+        '  pipeline  final sentences by outbox and queue into rows, on Redis and on Postgres: the delay at a steady rate,\n' +
+        '          and how fast what waited is stored after an outage, beside bare batched INSERTs\n' +
+        '  recording  legs whose audio is written to disk, below .data of the working directory, plain and sealed,\n' +
+        '          beside the bare sequential write of the same bytes',
     )
     .argument('<name>')
     .option('--sessions [count]', `asr: sessions at a time (default: ${asr['sessions']})`)
-    .option('--legs [count]', `intake: legs at a time, two a call (default: ${intake['legs']})`)
+    .option(
+      '--legs [count]',
+      `legs at a time, two a call (default: ${intake['legs']}; recording: ${RECORDING_BENCH_DEFAULTS.legs})`,
+    )
     .option(
       '--processes [count]',
       `intake: more than one compares so many intake processes, each with its legs, with one (default: ${intake['processes']})`,
     )
     .option('--seconds [count]', `how long is measured ${both('seconds')}`)
     .option('--rounds [count]', `how often; the round with the least CPU counts ${both('rounds')}`)
+    .option('--rate [count]', `pipeline: sentences a second (default: ${PIPELINE_BENCH_DEFAULTS.rate})`)
+    .option(
+      '--sentences [count]',
+      `pipeline: sentences that wait after the outage (default: ${PIPELINE_BENCH_DEFAULTS.sentences})`,
+    )
     .option(
       '--results [kind]',
       `speech: as for somebody who speaks half of the time; none: frames only ${both('results')}`,

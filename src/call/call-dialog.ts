@@ -1,3 +1,4 @@
+import { type DialogPlace, dialogPlace } from '../sip/dialog-place.ts';
 import type { DialogUser, EstablishedDialog } from '../sip/dialog-user.ts';
 import type { RequestContent, RequestText } from '../sip/invite.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
@@ -78,6 +79,12 @@ export class CallDialog implements DialogUser {
 
   get established(): EstablishedDialog | undefined {
     return this.#established;
+  }
+
+  /** What another process needs to end it; undefined before it was answered. */
+  get place(): DialogPlace | undefined {
+    const { established } = this;
+    return established === undefined ? undefined : dialogPlace(this.#options.request, established.tags);
   }
 
   get localSdp(): string {

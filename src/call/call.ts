@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { CallscribeError, toError } from '../errors.ts';
 import { type CallId, newCallId } from '../ids.ts';
 import type { CallRecording, Recordings } from '../recording/recordings.ts';
@@ -5,13 +7,18 @@ import { IdentifierSet } from '../sip/identifiers.ts';
 import { weakestMapping } from '../sip/parties.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
+import type { FinalSentence } from '../transcript/sentence.ts';
 import { CallDialog, type CallDialogOptions, type DialogCall } from './call-dialog.ts';
+import type { CallJournal, OpenCallJournal } from './journal.ts';
 import { Leg } from './leg.ts';
 import type { LegServices } from './leg-services.ts';
 import type { CallEvent, CallRecord, EndReason } from './record.ts';
+import type { KeepUnrecognised } from './unrecognised.ts';
 
 export interface CallServices extends LegServices {
   readonly recordings: Pick<Recordings, 'openCall'>;
+  readonly openJournal: OpenCallJournal;
+  readonly keepUnrecognised: KeepUnrecognised;
   readonly model: string;
   readonly vocabularyId: string | undefined;
   /** How the agent is told from the customer. */
@@ -22,10 +29,13 @@ export interface CallOptions {
   /** Whether this process takes one more leg; asked before each is opened. */
   readonly mayOpenLeg: () => boolean;
   readonly onClosed: () => void;
+  /** What is left of an ended call is being put away. It resolves when nothing of it is on disk but its recording. */
+  readonly onLeaving: (left: Promise<void>) => void;
 }
 
 /** How many dialogs one call may have over its life: two as a rule, more where ends come and go. */
 const DIALOGS_MAX = 32;
+const WRITTEN_AGAIN_MS = 5_000;
 
 /**
  * One call, from its first offer to its last sentence:
@@ -43,6 +53,7 @@ export class Call implements DialogCall {
   readonly #options: CallOptions;
   readonly #startedAt: Date;
   readonly #recording: CallRecording;
+  readonly #journal: CallJournal;
   /** Every dialog that the call ever had, by its arrival; those that stand. */
   readonly #dialogs: CallDialog[] = [];
   readonly #standing = new Set<CallDialog>();
@@ -64,7 +75,8 @@ export class Call implements DialogCall {
     this.#options = options;
     this.#startedAt = services.clock.wallTime();
     this.id = newCallId(this.#startedAt);
-    this.#recording = services.recordings.openCall(this.id);
+    this.#recording = services.recordings.openCall({ callId: this.id, startedAt: this.#startedAt });
+    this.#journal = services.openJournal(this.id);
   }
 
   /** Legs that are not closed yet: they hold their ports. */
@@ -113,10 +125,12 @@ export class Call implements DialogCall {
       this.#answeredAt = this.now();
       this.changed();
       for (const event of this.#eventsBeforeAnswer.splice(0)) publisher.publishEvent(event);
+      this.#journal.event(this.#eventNo);
     } else {
       this.changed();
       this.event('dialog_joined', { sipCallId: dialog.sipCallId });
     }
+    if (dialog.place !== undefined) this.#journal.dialog(dialog.place);
   }
 
   dialogGone(dialog: CallDialog, reason: EndReason): void {
@@ -143,6 +157,7 @@ export class Call implements DialogCall {
   async #remove(dialog: CallDialog, reason: EndReason): Promise<void> {
     if (!this.#standing.delete(dialog)) return;
     dialog.gone();
+    this.#journal.dialogGone(dialog.sipCallId);
     if (this.#standing.size === 0) {
       this.#closing ??= this.#close(reason);
       await this.#closing;
@@ -168,13 +183,40 @@ export class Call implements DialogCall {
     this.#state = 'closed';
     this.#options.onClosed();
     if (!wasAnswered) {
-      void this.#recording.discard();
+      this.#options.onLeaving(this.#recording.remove().then(() => this.#journal.remove()));
       return;
     }
     const sentences = this.#legs.reduce((sum, leg) => sum + (leg.record().sentenceCount ?? 0), 0);
     this.#services.logger.info({ callId: this.id, reason, sentences }, 'call ended');
     this.changed();
-    void this.#recording.finish();
+    this.#options.onLeaving(this.#leave());
+  }
+
+  /** Behind the call's end: nobody waits for it. Never rejects. */
+  async #leave(): Promise<void> {
+    const outcome = await this.#recording.finish(this.#legs.map((leg) => leg.record()));
+    if (outcome.kind === 'saved') {
+      const { file, beginAt, durationMs, bytes, crc32, channels } = outcome.recording;
+      const { missingMs, missing } = outcome;
+      this.event('recorded', { file, beginAt, durationMs, bytes, crc32, channels, missingMs, missing });
+    }
+    if (outcome.kind === 'failed') this.event('recording_failed', { code: outcome.code });
+    // Until then the audio may be needed again: a process that dies now has it recognised by another.
+    await this.#written();
+    const owed = this.#legs.flatMap((leg) => leg.owed ?? []);
+    if (owed.length > 0) {
+      await this.#recording.written();
+      const lastEventNo = this.#eventNo;
+      await this.#services.keepUnrecognised({ record: this.#record(), lastEventNo, legs: owed });
+    }
+    if (outcome.kind === 'failed') {
+      // With its journal, by which the next start tries it again.
+      await this.#recording.release();
+      await this.#journal.release();
+      return;
+    }
+    await this.#recording.remove();
+    await this.#journal.remove();
   }
 
   async openLeg(line: OfferedLine, when: 'first' | 'later', peerAddress: string): Promise<Leg | undefined> {
@@ -202,6 +244,9 @@ export class Call implements DialogCall {
       onChange: () => {
         this.changed();
       },
+      onSentence: (sentence) => {
+        this.#sentenceGiven(sentence);
+      },
       onEvent: (kind, detail, from) => {
         this.event(kind, detail, from);
       },
@@ -224,12 +269,27 @@ export class Call implements DialogCall {
     return this.#services.clock.wallTime();
   }
 
+  /** Waits until all that was published is on disk: as long as that takes, while this process lives. */
+  async #written(): Promise<void> {
+    while ((await this.#services.publisher.written()) === 'memory') {
+      await delay(WRITTEN_AGAIN_MS, undefined, { ref: false });
+    }
+  }
+
+  /** What is in the outbox need not be recognised again. */
+  #sentenceGiven({ legNo, sentenceNo, endMs }: FinalSentence): void {
+    void this.#services.publisher.written().then((where) => {
+      if (where === 'written') this.#journal.sentence(legNo, sentenceNo, endMs);
+    });
+  }
+
   /** Calls that were never answered leave no row. */
   changed(): void {
     if (this.#answeredAt === undefined) return;
     this.#revision += 1;
     const record = this.#record();
     this.#services.publisher.publishCall(record);
+    this.#journal.record(record);
     this.#services.live.emit('call', record);
   }
 
@@ -241,8 +301,12 @@ export class Call implements DialogCall {
   ): void {
     this.#eventNo += 1;
     const event: CallEvent = { callId: this.id, legId: leg?.id, eventNo: this.#eventNo, at, kind, detail };
-    if (this.#answeredAt === undefined) this.#eventsBeforeAnswer.push(event);
-    else this.#services.publisher.publishEvent(event);
+    if (this.#answeredAt === undefined) {
+      this.#eventsBeforeAnswer.push(event);
+      return;
+    }
+    this.#services.publisher.publishEvent(event);
+    this.#journal.event(event.eventNo);
   }
 
   /** What the first dialog tells of the call, and every id by which any of them is known. */

@@ -65,11 +65,14 @@ export async function openCall(services: IntakeServices, request: InviteRequest)
         void replaced.call.hangUpDialog(replaced.dialog, 'replaced');
       },
     });
+    registry.noteRoom();
     return { kind: 'answer', user: dialog };
   } catch (error) {
     if (error instanceof CallscribeError && error.code === 'SIP_NO_COMMON_CODEC') {
       return { kind: 'refuse', status: 488 };
     }
+    const isShortage = error instanceof CallscribeError && error.code === 'RTP_PORTS_EXHAUSTED';
+    if (isShortage && !registry.noteFull()) return BUSY;
     services.logger.error({ err: toError(error), systemCode: systemCode(error) }, 'call could not be opened');
     return BUSY;
   }
@@ -81,6 +84,9 @@ function newCall(services: IntakeServices, key: JoinKey | undefined): Call {
     mayOpenLeg: () => registry.hasRoom(),
     onClosed: () => {
       registry.remove(call);
+    },
+    onLeaving: (left) => {
+      registry.leaving(left);
     },
   });
   registry.add(call);

@@ -1,11 +1,13 @@
 import type { OpenAsrSession } from '../asr/session.ts';
 import type { Clock } from '../clock.ts';
-import type { CallId } from '../ids.ts';
+import type { CallId, LegId } from '../ids.ts';
 import type { LiveHub } from '../live/hub.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import type { LegRecorder } from '../recording/leg-recorder.ts';
 import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
+import type { FinalSentence } from '../transcript/sentence.ts';
 import type { Leg } from './leg.ts';
 import type { DtmfDigits } from './leg-keys.ts';
 import type { Publisher } from './publisher.ts';
@@ -25,7 +27,14 @@ export interface LegServices {
   readonly logger: Logger;
   readonly metrics: Pick<
     Metrics,
-    'rtpPackets' | 'rtcpPackets' | 'concealedMs' | 'silentLegs' | 'mediaSilences' | 'holds' | 'keys'
+    | 'rtpPackets'
+    | 'rtcpPackets'
+    | 'concealedMs'
+    | 'silentLegs'
+    | 'mediaSilences'
+    | 'holds'
+    | 'keys'
+    | 'asrUnrecognisedMs'
   >;
   readonly dtmfDigits: DtmfDigits;
 }
@@ -38,6 +47,9 @@ export interface LegOptions {
   readonly peerAddress: string;
   readonly model: string;
   readonly vocabularyId: string | undefined;
+  readonly openRecorder: (legId: LegId) => LegRecorder;
+  /** A final sentence was published. */
+  readonly onSentence: (sentence: FinalSentence) => void;
   /** The leg's record has changed. */
   readonly onChange: () => void;
   readonly onEvent: (kind: string, detail: Readonly<Record<string, unknown>>, leg: Leg) => void;

@@ -3,8 +3,8 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { LegAudio } from '../audio/leg-audio.ts';
 import { CallscribeError } from '../errors.ts';
 import { type LegId, newLegId } from '../ids.ts';
-import type { SignalledSource } from '../rtp/latch-rule.ts';
 import type { LegRecorder } from '../recording/leg-recorder.ts';
+import type { SignalledSource } from '../rtp/latch-rule.ts';
 import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
 import type { LegReceiver } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
@@ -18,6 +18,7 @@ import type { LegOptions, LegServices } from './leg-services.ts';
 import { LegTap } from './leg-tap.ts';
 import { LegTranscript } from './leg-transcript.ts';
 import type { LegRecord } from './record.ts';
+import type { UnrecognisedLeg } from './unrecognised.ts';
 
 /**
  * One leg's pipeline, built and closed here:
@@ -48,7 +49,8 @@ export class Leg {
   #endedAt: Date | undefined;
   #transcript: LegTranscript | undefined;
   #ending: Promise<void> | undefined;
-  #unrecognisedBytes = 0;
+  /** Audio of the leg, whether anybody recognised it or not. */
+  #heardMs = 0;
 
   private constructor(services: LegServices, options: LegOptions, law: G711Law) {
     this.id = newLegId(options.callId);
@@ -170,6 +172,13 @@ export class Leg {
     return this.#transcript?.failed === true;
   }
 
+  /** What is to be recognised yet of a leg that has ended. */
+  get owed(): UnrecognisedLeg | undefined {
+    const fromSample = this.#transcript?.owedFromSample;
+    if (this.#transcript === undefined || fromSample === undefined) return undefined;
+    return { legNo: this.#options.legNo, sentenceCount: this.#transcript.sentenceCount, fromSample };
+  }
+
   set party(party: Party) {
     this.#party = party;
   }
@@ -190,15 +199,19 @@ export class Leg {
       startedAt: this.#startedAt,
       endedAt: this.#endedAt,
       media: ended
-        ? { ...this.#receiver.counters(), unrecognisedMs: this.#unrecognisedBytes / BYTES_PER_MS }
+        ? {
+            ...this.#receiver.counters(),
+            heardMs: Math.round(this.#heardMs),
+            unrecognisedMs: this.#transcript?.unrecognisedMs ?? 0,
+          }
         : undefined,
       sentenceCount: ended ? (this.#transcript?.sentenceCount ?? 0) : undefined,
     };
   }
 
   /**
-   * Closes the leg in this order: late packets are waited for, the last samples go to the recogniser, its last
-   * words are waited for (bounded by the session), the ports are given back. Never rejects.
+   * Closes the leg in this order: late packets are waited for, the last samples go to the recogniser, the ports are
+   * given back while its last words are waited for (bounded by the session). Never rejects.
    */
   end(): Promise<void> {
     this.#ending ??= this.#close();
@@ -210,11 +223,13 @@ export class Leg {
     await this.#readWaiting();
     this.#quiet.leave();
     this.#receiver.finish();
-    await this.#transcript?.finish();
-    await this.#receiver.close();
+    // What is owed may take a while, and the ports are wanted.
+    await Promise.all([this.#transcript?.finish(), this.#receiver.close()]);
     this.#endedAt = this.#services.clock.wallTime();
     this.#tellMalformed();
-    countLegMedia(this.#services.metrics, this.#receiver.counters());
+    const { metrics } = this.#services;
+    countLegMedia(metrics, this.#receiver.counters());
+    metrics.asrUnrecognisedMs.inc(this.#transcript?.unrecognisedMs ?? 0);
   }
 
   /** A process that was busy has packets in its sockets still; each turn of the loop reads some of them. */
@@ -238,7 +253,7 @@ export class Leg {
   }
 
   #start(at: Date): void {
-    const { callId, legNo, model, vocabularyId, onChange } = this.#options;
+    const { callId, legNo, model, vocabularyId, onChange, onSentence } = this.#options;
     const { publisher, live, logger, openAsr } = this.#services;
     this.#startedAt = at;
     this.#recorder.start(at);
@@ -252,10 +267,11 @@ export class Leg {
           this.#audio.lostSamples(beginMs * SAMPLES_PER_MS, endMs * SAMPLES_PER_MS) / SAMPLES_PER_MS,
         ),
       correctionMs: (legMs) => this.#receiver.correctionMs(legMs),
-      session: openAsr({ model, vocabularyId }),
+      session: openAsr({ model, vocabularyId, source: this.#recorder.openSource() }),
       publisher,
       live,
       logger,
+      onSentence,
       onEvent: this.#event.bind(this),
     });
     onChange();
@@ -273,11 +289,13 @@ export class Leg {
   }
 
   #event(kind: string, detail: Readonly<Record<string, unknown>>): void {
+    if (kind === 'hold' || kind === 'resume') this.#recorder.mark(kind);
     this.#options.onEvent(kind, detail, this);
   }
 
   #push(pcm: Buffer): void {
-    if (this.#transcript?.push(pcm) !== true) this.#unrecognisedBytes += pcm.length;
+    this.#heardMs += pcm.length / (2 * SAMPLES_PER_MS);
+    this.#transcript?.push(pcm);
   }
 }
 
@@ -298,5 +316,3 @@ const LATE_PACKET_LINGER_MS = 80;
 /** libuv reads up to 32 datagrams of a socket a turn: this is forty seconds of packets. */
 const WAITING_TURNS_MAX = 64;
 const SAMPLES_PER_MS = 8;
-/** Signed 16-bit samples at 8,000 Hz. */
-const BYTES_PER_MS = 16;

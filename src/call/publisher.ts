@@ -7,4 +7,10 @@ export interface Publisher {
   publishSentence(sentence: FinalSentence): void;
   publishCall(call: CallRecord): void;
   publishEvent(event: CallEvent): void;
+  /**
+   * Resolves when everything accepted before is on this machine's disk, whence it reaches the rows whatever dies:
+   * a call of which nothing else comes may be forgotten then. `memory`: the disk refuses (full, broken), and what
+   * was accepted would not survive the end of this process. Never rejects.
+   */
+  written(): Promise<'written' | 'memory'>;
 }

@@ -30,8 +30,11 @@ export interface CallRecord {
   readonly legs: readonly LegRecord[];
 }
 
-/** `drained`: by us, at shutdown; `replaced`: by another dialog (RFC 3891). */
-export type EndReason = DialogEnd | 'drained' | 'replaced';
+/**
+ * `drained`: by us, at shutdown; `replaced`: by another dialog (RFC 3891); `recovered`: its process died, and another
+ * one finished it.
+ */
+export type EndReason = DialogEnd | 'drained' | 'replaced' | 'recovered';
 
 export interface LegRecord {
   readonly id: LegId;

@@ -1,7 +1,10 @@
 import type { DialogTags } from '../sip/dialog-user.ts';
 import type { JoinKey } from '../sip/join.ts';
+import { within } from '../within.ts';
 import type { Call } from './call.ts';
 import type { CallDialog } from './call-dialog.ts';
+
+const LEAVING_MAX_MS = 10_000;
 
 /** The calls in progress: the leg limit, and the drain at shutdown. */
 export class CallRegistry {
@@ -9,7 +12,10 @@ export class CallRegistry {
   /** Calls that wait for more dialogs, by join key, with the ends that they have. */
   readonly #joinable = new Map<string, { readonly call: Call; readonly ends: Set<JoinKey['end']> }>();
   readonly #maxLegs: number;
+  /** Ended calls of which something is on disk still. */
+  readonly #leaving = new Set<Promise<void>>();
   #draining = false;
+  #isFull = false;
   #whenEmpty: (() => void) | undefined;
 
   constructor(maxLegs: number) {
@@ -32,6 +38,18 @@ export class CallRegistry {
 
   hasRoom(): boolean {
     return this.legCount < this.#maxLegs;
+  }
+
+  /** No port is left for a call. @returns whether that is new, so that a shortage is told of once */
+  noteFull(): boolean {
+    const isNew = !this.#isFull;
+    this.#isFull = true;
+    return isNew;
+  }
+
+  /** A call has its ports. */
+  noteRoom(): void {
+    this.#isFull = false;
   }
 
   add(call: Call): void {
@@ -84,11 +102,23 @@ export class CallRegistry {
 
   /**
    * Takes no more calls and waits for the current ones; those that still go on after `timeoutMs` are ended by
-   * us. Resolves when the last one is closed and its BYE answered or given up.
+   * us. Resolves when the last one is closed and its BYE answered or given up, and nothing but recordings is left
+   * of them, which is waited for within a bound.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
-    if (this.#calls.size === 0) return;
+    if (this.#calls.size > 0) await this.#drainCalls(timeoutMs);
+    // What is not put away by then is, by the next start.
+    await within(LEAVING_MAX_MS, Promise.all(this.#leaving));
+  }
+
+  /** An ended call is being put away. */
+  leaving(left: Promise<void>): void {
+    this.#leaving.add(left);
+    void left.finally(() => this.#leaving.delete(left));
+  }
+
+  async #drainCalls(timeoutMs: number): Promise<void> {
     const empty = new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
     });

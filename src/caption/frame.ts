@@ -1,4 +1,4 @@
-import { crc32 } from './crc32.ts';
+import { crc32 } from '../crc32.ts';
 
 /**
  * How a caption lies in the low bits of a sentence's G.711 codes, one bit a code, highest bit of a byte first:

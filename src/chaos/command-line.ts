@@ -11,6 +11,9 @@ export interface ChaosOptions {
   readonly sentences: number;
   /** Legs at a time, two a call. */
   readonly legs: number;
+  readonly sentencesPerLeg: number;
+  /** How long the times between harms are, of what they are by default. */
+  readonly pace: number;
   readonly seed: number;
   readonly queue: 'redis' | 'postgres';
   /** Leaves data and logs where they are. */
@@ -30,6 +33,8 @@ const integer = (min: number, max: number): z.ZodType<number> =>
 const SCHEMA = z.object({
   sentences: integer(1, 1_000_000),
   legs: integer(2, 2_000).refine((legs) => legs % 2 === 0, 'expected an even number, two legs a call'),
+  sentencesPerLeg: integer(1, 1_000),
+  pace: z.coerce.number('expected 0.1 to 10').min(0.1, 'expected 0.1 to 10').max(10, 'expected 0.1 to 10'),
   seed: integer(0, 2 ** 32 - 1),
   queue: z.enum(['redis', 'postgres'], 'expected redis or postgres'),
   keep: z.boolean(),
@@ -74,6 +79,8 @@ function defineCommand(seed: number): Command {
     .argument('<kind>')
     .option('--sentences <count>', 'of each kind, heard to their end', '1000')
     .option('--legs <count>', 'at a time, two a call', '60')
+    .option('--sentences-per-leg <count>', 'how long the calls are: about 2.2 s each', '8')
+    .option('--pace <factor>', 'of the times between harms; 0.5: twice as often', '1')
     .option('--seed <number>', `decides what is said and when harm is done (default: by chance, now ${seed})`)
     .option('--queue <backend>', 'redis or postgres', 'redis')
     .option('--keep', 'leaves data and logs where they are', false)

@@ -40,6 +40,8 @@ export interface ChaosTargets {
   readonly killIntake: () => Promise<void>;
   readonly disk: { fill(): Promise<void>; free(): Promise<void> };
   readonly random: SeededRandom;
+  /** How long the times between harms are; 1: as their texts say. */
+  readonly pace: number;
   /** @throws when the run is over */
   readonly wait: (ms: number) => Promise<void>;
 }
@@ -48,8 +50,8 @@ export interface ChaosTargets {
  * One turn of a kind: waits, then does harm and mends it. Undefined for those that do nothing by themselves.
  */
 export function turnOf(kind: ChaosKind): ((targets: ChaosTargets) => Promise<void>) | undefined {
-  const between = ({ random, wait }: ChaosTargets, minMs: number, maxMs: number): Promise<void> =>
-    wait(minMs + random() * (maxMs - minMs));
+  const between = ({ random, wait, pace }: ChaosTargets, minMs: number, maxMs: number): Promise<void> =>
+    wait((minMs + random() * (maxMs - minMs)) * pace);
   switch (kind) {
     case 'none':
     case 'sockets':

@@ -26,8 +26,12 @@ export interface ChaosReport extends Verdict {
     /** Not answered: refused, or nobody there. */
     readonly refused: number;
   };
+  /** How late the sender's packets left at worst; beyond 150 ms or so the machine was too busy for this load. */
+  readonly senderLateMs: number;
   /** RTP that the intake counts as lost or late: the machine was too busy. */
   readonly packetsLost: number;
+  /** Events of the calls, by kind. */
+  readonly events: Readonly<Record<string, number>>;
   /** From the last call's end to the last completion. */
   readonly settledMs: number;
   /** Processes that ended without having been told to. */
@@ -49,6 +53,7 @@ const COLUMNS = [
   'doubled',
   'wrongInTime',
   'damaged',
+  'starved',
   'strange',
   'misnumbered',
   'cut',

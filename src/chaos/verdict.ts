@@ -10,6 +10,8 @@ export interface HeardLeg {
    * Undefined: heard to its end.
    */
   readonly heardToMs?: number | undefined;
+  /** Packets of the leg came too late or not at all, since the machine was too busy: no fault of the service. */
+  readonly starved?: boolean;
 }
 
 /** A sentence that was read back. */
@@ -31,6 +33,8 @@ export interface Verdict {
   readonly wrongInTime: number;
   /** Of the missing: there is a row with the text, but the recogniser did not get all of the audio. */
   readonly damaged: number;
+  /** As damaged, on a leg whose packets did not come in time; not counted as missing. */
+  readonly starved: number;
   /** Rows that nobody said on that leg. */
   readonly strange: number;
   /** Legs whose sentences are not numbered 1, 2, 3 … in the order of speech. */
@@ -82,11 +86,12 @@ type CountName =
   | 'doubled'
   | 'wrongInTime'
   | 'damaged'
+  | 'starved'
   | 'strange'
   | 'misnumbered'
   | 'cut'
   | 'unheard';
-const SILENT: ReadonlySet<CountName> = new Set(['spoken', 'cut', 'unheard']);
+const SILENT: ReadonlySet<CountName> = new Set(['spoken', 'cut', 'unheard', 'starved']);
 
 class Counts {
   readonly counts: Record<CountName, number> = {
@@ -95,6 +100,7 @@ class Counts {
     doubled: 0,
     wrongInTime: 0,
     damaged: 0,
+    starved: 0,
     strange: 0,
     misnumbered: 0,
     cut: 0,
@@ -124,7 +130,11 @@ function judgeLeg(leg: HeardLeg, lines: readonly StoredLine[], count: Counts): v
   const heardToMs = leg.heardToMs ?? Number.POSITIVE_INFINITY;
   for (const sentence of leg.sentences) {
     const exact = lines.filter(({ text }) => text === sentence.text);
-    const damaged = lines.filter(({ text }) => text.startsWith(`${sentence.text} [`));
+    const damaged = lines.filter(
+      (line) =>
+        !exact.includes(line) &&
+        (isMarked(sentence, line) || (leg.starved === true && isRestOf(sentence, line))),
+    );
     for (const line of [...exact, ...damaged]) explained.add(line);
     for (const line of [...exact, ...damaged].slice(1)) {
       count.note('doubled', leg.key, `${line.text} ${line.beginMs}`);
@@ -132,7 +142,9 @@ function judgeLeg(leg: HeardLeg, lines: readonly StoredLine[], count: Counts): v
     const fate = fateOf(sentence, heardToMs);
     count.note(fate);
     const [line] = exact;
-    if (fate === 'spoken' && line === undefined) {
+    if (fate === 'spoken' && line === undefined && leg.starved === true && damaged.length > 0) {
+      count.note('starved');
+    } else if (fate === 'spoken' && line === undefined) {
       const where = `${sentence.text} ${sentence.beginMs}-${sentence.endMs}`;
       count.note('missing', leg.key, where);
       if (damaged.length > 0) count.note('damaged', leg.key, where);
@@ -149,11 +161,21 @@ function judgeLeg(leg: HeardLeg, lines: readonly StoredLine[], count: Counts): v
   for (const line of lines) {
     if (explained.has(line)) continue;
     // What is left of a sentence may be too short to carry its text.
-    const isRest =
-      cut !== undefined && line.beginMs >= cut.beginMs - EDGE_MS && line.endMs <= cut.endMs + EDGE_MS;
-    if (!isRest) count.note('strange', leg.key, `${line.text} ${line.beginMs}-${line.endMs}`);
+    if (cut === undefined || !isRestOf(cut, line)) {
+      count.note('strange', leg.key, `${line.text} ${line.beginMs}-${line.endMs}`);
+    }
   }
 }
+
+/** The text came whole, its audio did not: the recogniser of captions marks it, without a full stop. */
+const isMarked = (sentence: SpokenSentence, { text }: StoredLine): boolean =>
+  text.startsWith(`${sentence.text.replace(/。$/u, '')} [`) || text.startsWith(`${sentence.text} [`);
+
+/** What is left of a sentence whose audio did not come whole may say nothing. */
+const isRestOf = (sentence: SpokenSentence, { text, beginMs, endMs }: StoredLine): boolean =>
+  (text.startsWith('[speech') || text.startsWith(sentence.text)) &&
+  beginMs >= sentence.beginMs - EDGE_MS &&
+  endMs <= sentence.endMs + EDGE_MS;
 
 function fateOf({ beginMs, endMs }: SpokenSentence, heardToMs: number): 'spoken' | 'cut' | 'unheard' {
   if (endMs + HEARD_MARGIN_MS <= heardToMs) return 'spoken';

@@ -24,14 +24,14 @@ const FILLED_IN: ReadonlySet<string> = new Set([
 ]);
 
 /** Names whose spelling does not follow from the rule of one capital a word. */
-const SPELLINGS: Readonly<Record<string, string>> = {
-  'www-authenticate': 'WWW-Authenticate',
-  'mime-version': 'MIME-Version',
-  'min-se': 'Min-SE',
-  'sip-etag': 'SIP-ETag',
-  'sip-if-match': 'SIP-If-Match',
-  rack: 'RAck',
-};
+const SPELLINGS: ReadonlyMap<string, string> = new Map([
+  ['www-authenticate', 'WWW-Authenticate'],
+  ['mime-version', 'MIME-Version'],
+  ['min-se', 'Min-SE'],
+  ['sip-etag', 'SIP-ETag'],
+  ['sip-if-match', 'SIP-If-Match'],
+  ['rack', 'RAck'],
+]);
 
 /**
  * Reads the headers of a message that the app wrote. `@localhost` in an address stands for the address of ours that the
@@ -69,7 +69,7 @@ export function withRealHost(name: string, value: string, local: SocketAddress):
 /** drachtio-srf writes known names in lower case; names that begin with `X-` belong to the app. */
 function networkName(name: string): string {
   if (/^x-/i.test(name)) return name;
-  const spelling = SPELLINGS[name.toLowerCase()];
+  const spelling = SPELLINGS.get(name.toLowerCase());
   return (
     spelling ??
     name.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase())

@@ -71,7 +71,9 @@ export class AppRequests {
   async #inDialog(message: SipFromApp, request: SipRequest, client: AppClient): Promise<void> {
     const { id } = message;
     const dialog = this.#calls.dialog(message.dialogId);
-    const isUsable = dialog?.client === client && dialog.state !== 'pending';
+    // A dialog whose app is gone is anybody's to end, as with drachtio-server, which asks no app whose it is.
+    const isOwn = dialog?.client === client || (dialog?.client.isOpen === false && request.method === 'BYE');
+    const isUsable = isOwn && dialog.state !== 'pending';
     if (request.method === 'ACK') {
       this.#acknowledge(id, request, client, isUsable ? dialog : undefined);
       return;

@@ -4,7 +4,7 @@ import { header, headers, type SipRequest } from '../sipstack/message.ts';
 /** RFC 3261 §9.1: everything that names the INVITE, and what the app adds (Reason, say). */
 export function cancelOf(invite: SipRequest, written?: SipRequest): SipRequest {
   const copied = ['route', 'max-forwards', 'from', 'to', 'call-id'].flatMap((name) =>
-    headers(invite, name).map((value) => ({ name: SPELLED[name] ?? name, value })),
+    headers(invite, name).map((value) => ({ name: SPELLED.get(name) ?? name, value })),
   );
   const number = readCSeq(header(invite, 'cseq') ?? '')?.number ?? 0;
   const reasons = written === undefined ? [] : headers(written, 'reason');
@@ -21,10 +21,10 @@ export function cancelOf(invite: SipRequest, written?: SipRequest): SipRequest {
   };
 }
 
-const SPELLED: Readonly<Record<string, string>> = {
-  route: 'Route',
-  'max-forwards': 'Max-Forwards',
-  from: 'From',
-  to: 'To',
-  'call-id': 'Call-ID',
-};
+const SPELLED: ReadonlyMap<string, string> = new Map([
+  ['route', 'Route'],
+  ['max-forwards', 'Max-Forwards'],
+  ['from', 'From'],
+  ['to', 'To'],
+  ['call-id', 'Call-ID'],
+]);

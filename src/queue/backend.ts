@@ -1,13 +1,42 @@
-import type { EncodedJob, QueueName } from './jobs.ts';
+import type { QueueName } from './jobs.ts';
+import type { JsonValue } from './json.ts';
 
 /** How many jobs of a queue are in which state. */
 export type JobCounts = Readonly<Record<'waiting' | 'active' | 'delayed' | 'failed' | 'completed', number>>;
 
+/** A job as the queue takes it. */
+export interface QueuedJob {
+  readonly id: string;
+  readonly name: string;
+  readonly data: JsonValue;
+}
+
+/** A parent that is handled when all its children are done, or have failed for good. */
+export interface QueuedFlow {
+  readonly parent: QueuedJob & { readonly queue: QueueName };
+  readonly children: readonly (QueuedJob & { readonly queue: QueueName })[];
+}
+
+/** `gone`: the queue does not know it (any more). */
+export type JobFate = 'done' | 'pending' | 'failed' | 'gone';
+
 /** The writing end of one queue. */
 export interface JobQueue {
   /** Adds them in order; a job whose id is there already changes nothing. Rejects when any was not taken. */
-  add(jobs: readonly EncodedJob[]): Promise<void>;
+  add(jobs: readonly QueuedJob[]): Promise<void>;
+  /** Ids of the jobs that were done last, newest first. */
+  lastDone(maxJobs: number): Promise<readonly string[]>;
+  fates(ids: readonly string[]): Promise<readonly JobFate[]>;
   counts(): Promise<JobCounts>;
+  /** How many jobs that are not done hold this text; reads them all, page by page. */
+  pendingWith(text: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** The writing end for jobs that depend on each other, over all queues. */
+export interface FlowQueue {
+  /** Adds each as a whole; one that is there already changes nothing. Rejects when any was not taken. */
+  add(flows: readonly QueuedFlow[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -16,6 +45,10 @@ export interface TakenJob {
   readonly id: string;
   readonly name: string;
   readonly data: unknown;
+  /** 1, 2, 3 … */
+  readonly attempt: number;
+  /** Takes the data off the job: what is done is kept by its id alone, since its data is speech of people. */
+  forgetData(): Promise<void>;
 }
 
 /** The reading end of one queue. */
@@ -43,6 +76,8 @@ export interface QueueBackend {
   readonly kind: 'redis' | 'postgres';
   /** @throws {CallscribeError} QUEUE_UNREACHABLE, with the way out */
   openQueue(name: QueueName, onError: (error: Error) => void): Promise<JobQueue>;
+  /** @throws {CallscribeError} QUEUE_UNREACHABLE, with the way out */
+  openFlows(onError: (error: Error) => void): Promise<FlowQueue>;
   /** @throws {CallscribeError} QUEUE_UNREACHABLE, with the way out */
   openWorker(name: QueueName, settings: WorkerSettings): Promise<JobWorker>;
 }

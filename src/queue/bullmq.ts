@@ -1,9 +1,19 @@
-import type { DefaultJobOptions, Job as BullJob, WorkerOptions } from 'bullmq';
+import type { DefaultJobOptions, FlowJob, Job as BullJob, JobsOptions, WorkerOptions } from 'bullmq';
 
 import { CallscribeError, systemCode } from '../errors.ts';
 import { within } from '../within.ts';
-import type { JobQueue, JobWorker, TakenJob, WorkerSettings } from './backend.ts';
+import type {
+  FlowQueue,
+  JobFate,
+  JobQueue,
+  JobWorker,
+  QueuedFlow,
+  QueuedJob,
+  TakenJob,
+  WorkerSettings,
+} from './backend.ts';
 import { CLOSE_MAX_MS, OPEN_MAX_MS } from './backend.ts';
+import { DONE } from './jobs.ts';
 
 // What both backends share: how BullMQ is set up, and its queues and workers behind our own interfaces.
 
@@ -34,6 +44,8 @@ export const taken = (job: BullJob<unknown>): TakenJob => ({
   id: job.id ?? '',
   name: job.name,
   data: job.data,
+  attempt: job.attemptsMade + 1,
+  forgetData: () => job.updateData(DONE),
 });
 
 export const workerOptions = ({
@@ -53,6 +65,13 @@ interface AnyQueue {
   waitUntilReady(): Promise<void>;
   addBulk(jobs: { name: string; data: unknown; opts: { jobId: string } }[]): Promise<unknown>;
   getJobCounts(): Promise<Record<string, number>>;
+  getRanges(types: 'completed'[], start: number, end: number): Promise<string[]>;
+  getJobState(jobId: string): Promise<string>;
+  getJobs(
+    types: JobState[],
+    start: number,
+    end: number,
+  ): Promise<({ readonly data?: unknown } | undefined)[]>;
   close(): Promise<void>;
   disconnect(): Promise<void>;
 }
@@ -66,8 +85,10 @@ export async function openQueue(
   await ready(queue, way);
   return {
     add: async (jobs) => {
-      await queue.addBulk(jobs.map(({ name, data, id }) => ({ name, data, opts: { jobId: id } })));
+      await queue.addBulk(jobs.map(({ name, data, id }: QueuedJob) => ({ name, data, opts: { jobId: id } })));
     },
+    lastDone: (maxJobs) => queue.getRanges(['completed'], 0, maxJobs - 1),
+    fates: (ids) => Promise.all(ids.map(async (id) => fateOf(await queue.getJobState(id)))),
     counts: async () => {
       const counts = await queue.getJobCounts();
       const of = (state: string): number => counts[state] ?? 0;
@@ -79,7 +100,70 @@ export async function openQueue(
         completed: of('completed'),
       };
     },
+    pendingWith: async (text) => {
+      let found = 0;
+      for (let start = 0, page = 1; page > 0; start += PAGE_JOBS) {
+        const jobs = await queue.getJobs(PENDING, start, start + PAGE_JOBS - 1);
+        page = jobs.length;
+        found += jobs.filter((job) => JSON.stringify(job?.data ?? null).includes(text)).length;
+      }
+      return found;
+    },
     close: () => closeWithin(queue),
+  };
+}
+
+type JobState = 'wait' | 'active' | 'delayed' | 'prioritized' | 'waiting-children' | 'failed';
+const PENDING: JobState[] = ['wait', 'active', 'delayed', 'prioritized', 'waiting-children', 'failed'];
+const PAGE_JOBS = 100;
+
+function fateOf(state: string): JobFate {
+  switch (state) {
+    case 'completed':
+      return 'done';
+    case 'failed':
+      return 'failed';
+    case 'unknown':
+      return 'gone';
+    default:
+      return 'pending';
+  }
+}
+
+/** What this file needs of a BullMQ flow producer, whatever its backend. */
+interface AnyFlowProducer {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  waitUntilReady(): Promise<void>;
+  add(flow: FlowJob): Promise<unknown>;
+  close(): Promise<void>;
+  disconnect(): Promise<void>;
+}
+
+export async function openFlows(
+  producer: AnyFlowProducer,
+  defaults: DefaultJobOptions,
+  onError: (error: Error) => void,
+  way: string,
+): Promise<FlowQueue> {
+  producer.on('error', onError);
+  await ready(producer, way);
+  const node = ({ id, name, data, queue }: QueuedFlow['parent'], over: JobsOptions = {}): FlowJob => ({
+    name,
+    queueName: queue,
+    data,
+    opts: { ...defaults, ...over, jobId: id },
+  });
+  return {
+    // One by one: `addBulk` keeps failures to itself (bullmq 6.7, FlowProducer.addBulk).
+    add: async (flows: readonly QueuedFlow[]) => {
+      for (const { parent, children } of flows) {
+        await producer.add({
+          ...node(parent),
+          children: children.map((child) => node(child, { ignoreDependencyOnFailure: true })),
+        });
+      }
+    },
+    close: () => closeWithin(producer),
   };
 }
 
@@ -116,7 +200,7 @@ async function closeWorker(worker: AnyWorker): Promise<void> {
   else await within(CLOSE_MAX_MS, worker.close(true)).catch(() => undefined);
 }
 
-async function ready(opened: AnyQueue | AnyWorker, way: string): Promise<void> {
+async function ready(opened: AnyQueue | AnyFlowProducer | AnyWorker, way: string): Promise<void> {
   let cause: unknown;
   opened.on('error', (error) => (cause = error));
   try {
@@ -134,7 +218,7 @@ async function ready(opened: AnyQueue | AnyWorker, way: string): Promise<void> {
 }
 
 /** BullMQ waits for an answer to its goodbye, which a dead server does not give. */
-async function closeWithin(opened: AnyQueue | AnyWorker): Promise<void> {
+async function closeWithin(opened: AnyQueue | AnyFlowProducer | AnyWorker): Promise<void> {
   const outcome = await within(CLOSE_MAX_MS, opened.close()).catch(() => 'failed' as const);
   if (outcome !== 'done') await within(1_000, opened.disconnect()).catch(() => undefined);
 }

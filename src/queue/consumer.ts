@@ -9,32 +9,54 @@ import { within } from '../within.ts';
 import type { JobWorker, QueueBackend, TakenJob } from './backend.ts';
 import { CLOSE_MAX_MS } from './backend.ts';
 import { backoffMs } from './backoff.ts';
-import type { Job, QueueName } from './jobs.ts';
-import { decodeJob, QUEUE_OF } from './jobs.ts';
+import type { BatchedFact, Job, QueueName } from './jobs.ts';
+import { decodeJob, factsOf, QUEUE_OF } from './jobs.ts';
 import { Outage } from './outage.ts';
 
 /**
  * - `done`: handled.
- * - `retried`: lost against others; the queue brings it back later.
- * - `malformed`, `failed`: in the failed set, where an operator finds it.
+ * - `retried`: lost against others, or before its time; the queue brings it back later.
+ * - `malformed`, `failed`: among the dead letters, where an operator finds it.
  */
 export type JobOutcome = 'done' | 'retried' | 'malformed' | 'failed';
+
+/** How the facts came. */
+export interface Delivery {
+  /** As older versions sent them: one fact a job, and no word that a call has ended. */
+  readonly isSingle: boolean;
+  /** 1, 2, 3 … */
+  readonly attempt: number;
+}
+
+/** A fact that can never become rows as it is. */
+export interface DeadLetter extends BatchedFact {
+  readonly queue: QueueName;
+  readonly error: CallscribeError;
+}
 
 export interface ConsumerOptions {
   readonly backend: QueueBackend;
   readonly queue: QueueName;
   readonly logger: Logger;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Must be idempotent: a job may come again, also while it is still being handled elsewhere. */
-  readonly handle: (job: Job) => Promise<void>;
+  /**
+   * All of them or none. Must be idempotent: facts may come again, also while they are still being handled
+   * elsewhere.
+   */
+  readonly handle: (jobs: readonly Job[], delivery: Delivery) => Promise<void>;
+  /** Keeps it for an operator; may be called again for the same fact. */
+  readonly bury: (letter: DeadLetter) => Promise<void>;
   /** Jobs in hand at once, default {@link CONCURRENCY}. */
   readonly concurrency?: number;
-  readonly onOutcome?: (outcome: JobOutcome) => void;
+  readonly onOutcome?: (outcome: JobOutcome, facts: number) => void;
 }
 
-export const CONCURRENCY = 8;
+/** One after the other, so that the rows of a leg are written in its order. */
+export const CONCURRENCY = 1;
 const RETRY = { minMs: 200, maxMs: 30_000 };
 const HOLD = { minMs: 100, maxMs: 5_000 };
+/** Attempts for a batch that lost against others, before it goes back and others overtake it. */
+const ATTEMPTS_IN_HAND = 5;
 
 /** A running consumer of one queue. */
 export interface Consumer extends AsyncDisposable {
@@ -42,11 +64,13 @@ export interface Consumer extends AsyncDisposable {
 }
 
 /**
- * Takes jobs off a queue, decodes them and has them handled. What a failure means for the job:
- * - it cannot be read, or its data is at fault: into the failed set, with no further attempt;
- * - the store is away (`DATABASE_UNREACHABLE`): it stays in hand and is tried until the store is back, and no
+ * Takes jobs off a queue, decodes their facts and has them handled, a batch as one. What a failure means:
+ * - a fact cannot be read, or its data is at fault: it is buried, with no further attempt. Of a batch it is found by
+ *   halves, and the others are handled;
+ * - the store is away (`DATABASE_UNREACHABLE`): the job stays in hand and is tried until the store is back, and no
  *   more jobs are taken than are in hand. So an outage of hours costs nothing and drops nothing;
- * - any other retryable error: back to the queue, with a growing delay of at most 30 s, for ever.
+ * - any other retryable error: some attempts in hand, then back to the queue, with a growing delay of at most 30 s,
+ *   for ever.
  *
  * @throws {CallscribeError} QUEUE_UNREACHABLE
  */
@@ -84,51 +108,116 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
 
 type Context = ConsumerOptions & { readonly closing: AbortSignal; readonly store: Outage };
 
+/** A fact that could be read, with what it came as. */
+interface Read {
+  readonly fact: BatchedFact;
+  readonly job: Job;
+}
+
 async function handleTaken(context: Context, taken: TakenJob): Promise<void> {
-  const job = decode(context, taken);
-  for (let attempt = 1; ; attempt += 1) {
+  try {
+    const facts = factsOf(taken.name, taken.id, taken.data);
+    const reads: Read[] = [];
+    for (const fact of facts) {
+      const read = decode(context.queue, fact);
+      if (read instanceof CallscribeError) await bury(context, fact, read, 'malformed');
+      else reads.push(read);
+    }
+    await handleAll(context, reads, { isSingle: facts[0]?.data === taken.data, attempt: taken.attempt });
+  } catch (thrown) {
+    throw verdict(context, taken, toError(thrown));
+  }
+  // Speech does not stay in the queue; where this fails, it goes when the job does. The next job does not wait for it.
+  taken.forgetData().catch(() => undefined);
+}
+
+function decode(queue: QueueName, fact: BatchedFact): Read | CallscribeError {
+  try {
+    const job = decodeJob(fact.name, fact.data);
+    if (QUEUE_OF[job.name] === queue) return { fact, job };
+    return new CallscribeError('JOB_MALFORMED', `a job "${job.name}" does not belong into this queue`);
+  } catch (thrown) {
+    if (thrown instanceof CallscribeError) return thrown;
+    return new CallscribeError('JOB_MALFORMED', 'a job cannot be read', { cause: thrown });
+  }
+}
+
+async function handleAll(context: Context, reads: readonly Read[], delivery: Delivery): Promise<void> {
+  if (reads.length === 0) return;
+  try {
+    await inHand(context, () =>
+      context.handle(
+        reads.map(({ job }) => job),
+        delivery,
+      ),
+    );
+    context.onOutcome?.('done', reads.length);
+  } catch (thrown) {
+    const error = toError(thrown);
+    if (error instanceof CallscribeError && error.retryable) throw error;
+    const [only] = reads;
+    if (only !== undefined && reads.length === 1) {
+      await bury(context, only.fact, error, 'failed');
+      return;
+    }
+    const half = Math.ceil(reads.length / 2);
+    await handleAll(context, reads.slice(0, half), delivery);
+    await handleAll(context, reads.slice(half), delivery);
+  }
+}
+
+async function bury(
+  context: Context,
+  fact: BatchedFact,
+  err: Error,
+  outcome: 'malformed' | 'failed',
+): Promise<void> {
+  const { queue, logger } = context;
+  const error =
+    err instanceof CallscribeError
+      ? err
+      : new CallscribeError('JOB_MALFORMED', `unexpected ${err.name}; see the log`, { cause: err });
+  logger.error({ err, queue, jobId: fact.id, job: fact.name }, 'a fact goes to the dead letters');
+  await inHand(context, () => context.bury({ ...fact, queue, error }));
+  context.onOutcome?.(outcome, 1);
+}
+
+/** Tries until it works or fails for good, as long as the store is away and a little longer. */
+async function inHand(context: Context, attempt: () => Promise<void>): Promise<void> {
+  let lost = 0;
+  for (let turn = 1; ; turn += 1) {
     try {
-      await context.handle(job);
+      await attempt();
       context.store.worked();
-      context.onOutcome?.('done');
       return;
     } catch (thrown) {
       const error = toError(thrown);
-      if (!isStoreAway(error) || context.closing.aborted) throw verdict(context, taken, error);
-      context.store.failed(error);
-      const delayMs = backoffMs(attempt, Math.random(), HOLD);
+      const isAway = error instanceof CallscribeError && error.code === 'DATABASE_UNREACHABLE';
+      if (context.closing.aborted) throw error;
+      if (isAway) context.store.failed(error);
+      else if (!isContended(error) || (lost += 1) >= ATTEMPTS_IN_HAND) throw error;
+      const delayMs = backoffMs(isAway ? turn : lost, Math.random(), HOLD);
       await sleep(delayMs, undefined, { signal: context.closing }).catch(() => undefined);
     }
   }
 }
 
-function decode(context: Context, { id, name, data }: TakenJob): Job {
-  try {
-    const job = decodeJob(name, data);
-    if (QUEUE_OF[job.name] === context.queue) return job;
-    throw new CallscribeError('JOB_MALFORMED', `a job "${job.name}" does not belong into this queue`);
-  } catch (err) {
-    context.logger.error({ err, queue: context.queue, jobId: id }, 'a job cannot be read');
-    context.onOutcome?.('malformed');
-    // It takes a message only, hence the log line before.
-    throw new UnrecoverableError(toError(err).message);
-  }
-}
+const isContended = (error: Error): boolean =>
+  error instanceof CallscribeError && error.code === 'DATABASE_REJECTED' && error.retryable;
 
 /** What BullMQ is told: an ordinary error brings the job back, an `UnrecoverableError` does not. */
 function verdict(context: Context, { id }: TakenJob, err: Error): Error {
   const facts = { err, queue: context.queue, jobId: id };
   if (err instanceof CallscribeError && err.retryable) {
-    context.logger.warn(facts, 'a job is tried again later');
-    context.onOutcome?.('retried');
+    const level = err.code === 'ROWS_PENDING' ? 'debug' : 'warn';
+    context.logger[level](facts, 'a job is tried again later');
+    context.onOutcome?.('retried', 1);
     return err;
   }
+  // It takes a message only, hence the log line.
   context.logger.error(facts, 'a job failed for good');
-  context.onOutcome?.('failed');
+  context.onOutcome?.('failed', 1);
   return new UnrecoverableError(
     err instanceof CallscribeError ? err.message : `unexpected ${err.name}; see the log`,
   );
 }
-
-const isStoreAway = (error: Error): boolean =>
-  error instanceof CallscribeError && error.code === 'DATABASE_UNREACHABLE';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import type { CallEvent, CallRecord, LegRecord } from '../call/record.ts';
 import { CallscribeError } from '../errors.ts';
-import { isUuid, toCallId, toLegId } from '../ids.ts';
+import { type CallId, isUuid, type LegId, toCallId, toLegId } from '../ids.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
 import type { JsonValue } from './json.ts';
 import { toJson } from './json.ts';
@@ -11,36 +11,69 @@ import { toJson } from './json.ts';
 export const QUEUE_NAMES = ['sentences', 'calls'] as const;
 export type QueueName = (typeof QUEUE_NAMES)[number];
 
-/** What is on its way to the rows. Each job carries one whole fact. */
+/** What is on its way to the rows: one whole fact, or a step of a call's end that waits for such. */
 export type Job =
   | { readonly name: 'sentence'; readonly payload: FinalSentence }
   | { readonly name: 'call'; readonly payload: CallRecord }
-  | { readonly name: 'call-event'; readonly payload: CallEvent };
+  | { readonly name: 'call-event'; readonly payload: CallEvent }
+  | { readonly name: 'leg-end'; readonly payload: LegEnd }
+  | { readonly name: 'call-end'; readonly payload: CallRecord };
 export type JobName = Job['name'];
 
-/** A job as the queue takes it. */
+/** All sentences of a leg have been published; done when that many rows are there. */
+export interface LegEnd {
+  readonly callId: CallId;
+  readonly legId: LegId;
+  readonly sentenceCount: number;
+}
+
+/** A fact as outbox, jobs and dead letters carry it. */
 export interface EncodedJob {
   readonly queue: QueueName;
   readonly name: JobName;
   /**
-   * Made from the fact, so that the same fact is one job, however often it is published. BullMQ refuses a colon
-   * and a bare integer in it (bullmq 6.7, Job.validateOptions).
+   * Made from the fact, so that the same fact is known as one. BullMQ refuses a colon and a bare integer in an id
+   * (bullmq 6.7, Job.validateOptions).
    */
   readonly id: string;
   readonly data: JsonValue;
 }
 
+/** Which role handles it. */
 export const QUEUE_OF: Readonly<Record<JobName, QueueName>> = {
   sentence: 'sentences',
+  'leg-end': 'sentences',
   call: 'calls',
   'call-event': 'calls',
+  'call-end': 'calls',
 };
+
+/** A job that carries facts, in order; those before it carried one fact each, under the fact's name. */
+export const BATCH = 'batch';
+
+/** The data of a job whose rows are there; it may come once more when its worker died just then. */
+export const DONE = { done: true } as const;
+
+const isDone = (data: unknown): boolean =>
+  typeof data === 'object' && data !== null && 'done' in data && data.done === true;
+
+/** A fact inside a batch; its queue is the batch's. */
+export interface BatchedFact {
+  readonly name: string;
+  readonly id: string;
+  readonly data: unknown;
+}
+
+/** Whether this is a call's last snapshot: everything of its legs has been published. */
+export const isLastSnapshot = ({ state, legs }: CallRecord): boolean =>
+  state === 'finishing' && legs.every(({ sentenceCount }) => sentenceCount !== undefined);
 
 /** An id is no longer than that; a btree entry in Postgres may have 2,704 bytes (three a code unit at most). */
 export const IDENTIFIER_MAX_CHARS = 512;
 
 export function encodeJob(job: Job): EncodedJob {
-  const payload = job.name === 'call' ? withBoundedIdentifiers(job.payload) : job.payload;
+  const isCall = job.name === 'call' || job.name === 'call-end';
+  const payload = isCall ? withBoundedIdentifiers(job.payload) : job.payload;
   return { queue: QUEUE_OF[job.name], name: job.name, id: idOf(job), data: toJson(payload) };
 }
 
@@ -52,6 +85,10 @@ function idOf(job: Job): string {
       return `${job.payload.id}.${job.payload.revision}`;
     case 'call-event':
       return `${job.payload.callId}.event.${job.payload.eventNo}`;
+    case 'leg-end':
+      return `${job.payload.legId}.end`;
+    case 'call-end':
+      return `${job.payload.id}.${job.payload.revision}.end`;
   }
 }
 
@@ -77,12 +114,26 @@ export function decodeJob(name: string, data: unknown): Job {
       return { name, payload: parse(call, name, data) };
     case 'call-event':
       return { name, payload: parse(callEvent, name, data) };
+    case 'leg-end':
+      return { name, payload: parse(legEnd, name, data) };
+    case 'call-end':
+      return { name, payload: parse(call, name, data) };
     default:
       throw new CallscribeError('JOB_MALFORMED', 'no job has this name');
   }
 }
 
-function parse<T>(schema: z.ZodType<T>, name: JobName, data: unknown): T {
+/**
+ * What a job carries, not decoded yet: the facts of a batch, or the one fact of a job as older versions made them.
+ *
+ * @throws {CallscribeError} JOB_MALFORMED
+ */
+export function factsOf(name: string, id: string, data: unknown): readonly BatchedFact[] {
+  if (isDone(data)) return [];
+  return name === BATCH ? parse(batch, name, data).facts : [{ name, id, data }];
+}
+
+function parse<T>(schema: z.ZodType<T>, name: string, data: unknown): T {
   const result = schema.safeParse(data);
   if (result.success) return result.data;
   const faults = result.error.issues.slice(0, 5).map((issue) => `${issue.path.join('.')}: ${issue.code}`);
@@ -168,11 +219,18 @@ const call: z.ZodType<CallRecord> = z.object({
       dialog_lost: true,
       drained: true,
       replaced: true,
+      recovered: true,
     }),
   ),
   metadata: anyObject,
   identifiers: z.array(z.object({ kind: z.string(), value: z.string() })),
   legs: z.array(leg),
+});
+
+const legEnd: z.ZodType<LegEnd> = z.object({ callId, legId, sentenceCount: count });
+
+const batch: z.ZodType<{ facts: BatchedFact[] }> = z.object({
+  facts: z.array(z.object({ name: z.string(), id: z.string(), data: z.unknown() })),
 });
 
 const callEvent: z.ZodType<CallEvent> = z.object({

@@ -29,4 +29,8 @@ export function toJson(value: unknown): JsonValue {
   }
 }
 
-const storable = (text: string): string => text.replace(/\0|\p{Surrogate}/gu, '\uFFFD');
+/** Nearly no text has any of these code units; to look is ten times as fast as to replace. */
+const SUSPECT = /[\0\ud800-\udfff]/;
+
+const storable = (text: string): string =>
+  SUSPECT.test(text) ? text.replace(/\0|\p{Surrogate}/gu, '\uFFFD') : text;

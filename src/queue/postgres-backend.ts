@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { KeepJobs } from 'bullmq';
-import { createPostgresBackend, Queue, Worker } from 'bullmq';
+import { createPostgresBackend, FlowProducer, Queue, Worker } from 'bullmq';
 
 import type { QueueBackend } from './backend.ts';
-import { JOB_OPTIONS, openQueue, openWorker, taken, workerOptions } from './bullmq.ts';
+import { JOB_OPTIONS, openFlows, openQueue, openWorker, taken, workerOptions } from './bullmq.ts';
 
 export interface PostgresQueueOptions {
   readonly databaseUrl: string;
@@ -13,7 +13,7 @@ export interface PostgresQueueOptions {
 }
 
 /**
- * Done jobs are kept for a while, so that a repeat is known by its id; the rows' keys know it for ever. By age
+ * Done jobs are kept for a while, without their data: the outbox reads from them what has become rows. By age
  * alone: BullMQ's count on Postgres scans all kept rows after each job (apply_retention, bullmq 6.7).
  */
 const KEEP: KeepJobs = { age: 300 };
@@ -32,8 +32,13 @@ export function postgresBackend({
     connectionTimeoutMillis: 5_000,
     query_timeout: 30_000,
     keepAlive: true,
+    // What the queue forgets when Postgres dies, the outbox hands over again, and rows have keys: so its own
+    // bookkeeping, several transactions a job, need not wait for the disk. A job is marked done after its rows are
+    // synced, never before.
+    options: '-c synchronous_commit=off',
     application_name: 'callscribe queue',
   });
+  const defaults = { ...JOB_OPTIONS, removeOnComplete: KEEP };
   const way = 'Correct DATABASE_URL, or leave it empty for the embedded Postgres.';
   return {
     kind: 'postgres',
@@ -43,10 +48,17 @@ export function postgresBackend({
           name,
           {
             connection: connection(2),
-            defaultJobOptions: { ...JOB_OPTIONS, removeOnComplete: KEEP },
+            defaultJobOptions: defaults,
           },
           createPostgresBackend,
         ),
+        onError,
+        way,
+      ),
+    openFlows: (onError) =>
+      openFlows(
+        new FlowProducer({ connection: connection(2) }, createPostgresBackend),
+        defaults,
         onError,
         way,
       ),

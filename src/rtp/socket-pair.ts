@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { PortPool } from './port-pool.ts';
@@ -28,7 +29,8 @@ export interface SocketPair {
 }
 
 /**
- * Binds the next free pair of the pool, and goes on to the next where another process holds a port.
+ * Binds the next free pair of the pool, and goes on to the next where another process holds a port, or where somebody
+ * speaks to it who must mean the call of a process that is gone.
  * @throws {CallscribeError} `RTP_PORTS_EXHAUSTED` (retryable) when no pair is free or 64 in a row were occupied;
  * other faults of the system, such as an address that is not ours, as they are
  */
@@ -37,6 +39,11 @@ export async function bindPair(ports: PortPool, handlers: SocketPairHandlers): P
     const rtpPort = ports.take();
     const sockets: Socket[] = [];
     try {
+      const { listenFirstMs } = ports;
+      if (listenFirstMs > 0 && !(await isQuiet(ports, rtpPort, listenFirstMs))) {
+        ports.release(rtpPort);
+        continue;
+      }
       sockets.push(await bind(ports, rtpPort, handlers.onRtp, handlers.onSocketError));
       sockets.push(await bind(ports, rtpPort + 1, handlers.onRtcp, handlers.onSocketError));
       return {
@@ -54,6 +61,24 @@ export async function bindPair(ports: PortPool, handlers: SocketPairHandlers): P
     `${OCCUPIED_PAIRS_MAX} RTP port pairs in a row are held by other processes; set RTP_PORTS to another range`,
     { retryable: true },
   );
+}
+
+/** Whether nobody sends to a port for that long. @throws what the system says to binding it */
+async function isQuiet(ports: PortPool, rtpPort: number, listenMs: number): Promise<boolean> {
+  const heard = new AbortController();
+  const socket = await bind(
+    ports,
+    rtpPort,
+    () => {
+      heard.abort();
+    },
+    () => undefined,
+  );
+  const quiet = await delay(listenMs, true, { signal: heard.signal }).catch(() => false);
+  await new Promise<void>((resolve) => {
+    socket.close(resolve);
+  });
+  return quiet;
 }
 
 async function bind(

@@ -1,4 +1,4 @@
-import { crc32 } from '../caption/crc32.ts';
+import { crc32 } from '../crc32.ts';
 
 export interface Emotion {
   readonly tag: 'positive' | 'negative' | 'neutral';

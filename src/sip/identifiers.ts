@@ -20,33 +20,33 @@ const HEADER_LINES_MAX = 256;
 const HEADER_CHARACTERS_MAX = 4_096;
 
 /** Headers whose value is an id as it stands, or holds one; other `X-` headers keep their name as kind. */
-const HEADER_KINDS: Readonly<Record<string, string>> = {
-  'call-id': 'sip-call-id',
-  i: 'sip-call-id',
-  'session-id': 'sip-session-id',
-  'user-to-user': 'user-to-user',
-  'cisco-guid': 'cisco-guid',
-  'x-audc-call-id': 'audiocodes-call-id',
-  'x-genesys-calluuid': 'genesys-uuid',
-  'x-broadworks-correlation-info': 'broadworks-correlation',
-  'x-call-id': 'x-call-id',
-  'x-callid': 'x-call-id',
-  'p-charging-vector': 'icid',
-  'p-rc-api-ids': 'p-rc-api-ids',
-  'p-rc-api-monitoring-ids': 'p-rc-api-monitoring-ids',
-};
+const HEADER_KINDS: ReadonlyMap<string, string> = new Map([
+  ['call-id', 'sip-call-id'],
+  ['i', 'sip-call-id'],
+  ['session-id', 'sip-session-id'],
+  ['user-to-user', 'user-to-user'],
+  ['cisco-guid', 'cisco-guid'],
+  ['x-audc-call-id', 'audiocodes-call-id'],
+  ['x-genesys-calluuid', 'genesys-uuid'],
+  ['x-broadworks-correlation-info', 'broadworks-correlation'],
+  ['x-call-id', 'x-call-id'],
+  ['x-callid', 'x-call-id'],
+  ['p-charging-vector', 'icid'],
+  ['p-rc-api-ids', 'p-rc-api-ids'],
+  ['p-rc-api-monitoring-ids', 'p-rc-api-monitoring-ids'],
+]);
 
 /** `X-` headers that say something else than an id. */
 const NO_IDENTIFIERS = new Set(['x-ac-action', 'x-cisco-recording-participant', 'x-requested-with']);
 
 /** Extension elements by local name in lower case; others are kept as `prefix:name`. */
-const EXTENSION_KINDS: Readonly<Record<string, string>> = {
-  ucid: 'ucid',
-  avayaucid: 'ucid',
-  genesysuuid: 'genesys-uuid',
-  exttrackingid: 'broadworks-tracking-id',
-  gcid: 'gcid',
-};
+const EXTENSION_KINDS: ReadonlyMap<string, string> = new Map([
+  ['ucid', 'ucid'],
+  ['avayaucid', 'ucid'],
+  ['genesysuuid', 'genesys-uuid'],
+  ['exttrackingid', 'broadworks-tracking-id'],
+  ['gcid', 'gcid'],
+]);
 
 /** Extensions that tell who or what, not which call: found by roles and direction instead. */
 const NO_IDENTIFIER_EXTENSIONS =
@@ -69,7 +69,7 @@ export function identifiersOfHeaders(lines: readonly HeaderLine[]): readonly Cal
   return lines.flatMap(({ name, value: whole }) => {
     const value = whole.slice(0, HEADER_CHARACTERS_MAX);
     if (name === 'from' || name === 'f') return identifiersOfForkedMedia(value);
-    const kind = HEADER_KINDS[name] ?? (/^x-/.test(name) && !NO_IDENTIFIERS.has(name) ? name : undefined);
+    const kind = HEADER_KINDS.get(name) ?? (/^x-/.test(name) && !NO_IDENTIFIERS.has(name) ? name : undefined);
     return kind === undefined ? [] : readValue(kind, value);
   });
 }
@@ -94,7 +94,7 @@ export function identifiersOfMetadata(metadata: RecordingMetadata): readonly Cal
 function identifiersOfExtensions(extensions: RecordingMetadata['extensionList']): readonly CallIdentifier[] {
   return extensions.flatMap(([key, value]) => {
     const name = localName(key);
-    const kind = EXTENSION_KINDS[name];
+    const kind = EXTENSION_KINDS.get(name);
     if (kind !== undefined) return readValue(kind, value);
     const tells = NO_IDENTIFIER_EXTENSIONS.test(name) || /^(?:true|false|yes|no|\d)$/i.test(value);
     return tells ? [] : readValue(key, value);

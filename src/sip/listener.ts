@@ -1,9 +1,11 @@
 import Srf from 'drachtio-srf';
 
 import { ALLOW, SUPPORTED } from './capabilities.ts';
+import type { DialogPlace } from './dialog-place.ts';
 import { EdgeConnection } from './edge-connection.ts';
 import { ACCEPTED_TYPES } from './invite.ts';
 import { InviteHandler, type InviteHandlerOptions, RETRY_AFTER_SECONDS } from './invite-handler.ts';
+import { hangUpOrphan, type OrphanEnd } from './orphan-dialog.ts';
 import type { PeerAccess } from './peer-access.ts';
 
 export interface SipListenerOptions extends InviteHandlerOptions {
@@ -43,6 +45,11 @@ export class SipListener {
 
   get connected(): boolean {
     return this.#connection?.connected ?? false;
+  }
+
+  /** Ends a dialog of a process that is no more; bounded, never rejects. */
+  hangUpOrphan(place: DialogPlace, reason: string): Promise<OrphanEnd> {
+    return hangUpOrphan(this.#srf, place, reason);
   }
 
   close(): void {

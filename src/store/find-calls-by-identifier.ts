@@ -8,8 +8,9 @@ const FIND_CALLS = {
   name: 'find-calls-by-identifier',
   text: `
 select id
-  from calls
- where id in (select call_id from call_identifiers where value = $1 and ($2::text is null or kind = $2))
+  from (select distinct call_id from call_identifiers where value = $1 and ($2::text is null or kind = $2)) as found,
+       -- One by one, each in its month; "offset 0" keeps the planner from reading all months for a join.
+       lateral (select id, started_at from calls where id = found.call_id offset 0) as call
  order by started_at desc nulls last, id
  limit ${FOUND_CALLS_MAX}`,
 };

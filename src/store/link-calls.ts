@@ -1,4 +1,4 @@
-import type { CallId } from '../ids.ts';
+import { type CallId, lowestIdAt, timeOfId } from '../ids.ts';
 import type { Queryable } from './pool.ts';
 
 /** Why two calls belong together; see the table's comments. */
@@ -39,6 +39,7 @@ const SHARED_BY_MAX = 16;
 /** Shorter ids are counters that begin anew. */
 const VALUE_CHARACTERS_MIN = 6;
 const WINDOW = '24 hours';
+const WINDOW_MS = 86_400_000;
 /** The INVITE of a transfer often overtakes the BYE that it follows. */
 const OVERLAP_TOLERANCE = '5 seconds';
 
@@ -53,10 +54,11 @@ with shared as (
     from calls me
     join call_identifiers mine on mine.call_id = me.id
     join call_identifiers theirs on theirs.value = mine.value and theirs.call_id <> me.id
+     and theirs.call_id between $3 and $4
      and (theirs.kind = mine.kind and mine.kind = any($2)
           or theirs.kind = 'sip-call-id' and mine.kind = 'replaces'
           or theirs.kind = 'replaces' and mine.kind = 'sip-call-id')
-    join calls other on other.id = theirs.call_id
+    join calls other on other.id = theirs.call_id and other.id between $3 and $4
    where me.id = $1
      and other.started_at between me.started_at - interval '${WINDOW}' and me.started_at + interval '${WINDOW}'
      and length(mine.value) >= ${VALUE_CHARACTERS_MIN} and mine.value !~ '^[0-]+$'
@@ -101,7 +103,15 @@ select call_id, kind, false, identifier_kind from call_links where linked_id = $
  * @throws what `pg` throws; see `toStoreError`
  */
 export async function linkCalls(db: Queryable, callId: CallId): Promise<void> {
-  await db.query({ ...LINK_CALLS, values: [callId, LINKING_KINDS] });
+  const [from, to] = idsAround(callId);
+  await db.query({ ...LINK_CALLS, values: [callId, LINKING_KINDS, from, to] });
+}
+
+/** Ids of calls of about that time, so that two months are read and not all; of random ids all. */
+function idsAround(callId: CallId): readonly [string, string] {
+  const at = timeOfId(callId)?.getTime();
+  if (at === undefined) return [lowestIdAt(new Date(0)), 'ffffffff-ffff-ffff-ffff-ffffffffffff'];
+  return [lowestIdAt(new Date(Math.max(0, at - 2 * WINDOW_MS))), lowestIdAt(new Date(at + 2 * WINDOW_MS))];
 }
 
 /** The calls that belong together with this one. @throws what `pg` throws; see `toStoreError` */

@@ -1,13 +1,14 @@
 import { lowestIdAt } from '../ids.ts';
 import type { Queryable } from './pool.ts';
 
-/** Tables that are cut into months (migration 0006), with the column of the id that says which month. */
+/** Tables that are cut into months (migrations 0006, 0007), with the column of the id that says which month. */
 export const MONTHLY_TABLES = {
   calls: 'id',
   legs: 'id',
   call_identifiers: 'call_id',
   sentences: 'leg_id',
   call_events: 'call_id',
+  call_figures: 'call_id',
 } as const;
 export type MonthlyTable = keyof typeof MONTHLY_TABLES;
 

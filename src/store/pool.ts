@@ -14,12 +14,18 @@ export interface PoolOptions {
   /** Sessions at most. Default {@link POOL_MAX}; a statement waits for one up to {@link CONNECT_MAX_MS}. */
   readonly max?: number;
   readonly applicationName?: string;
+  /** How long a statement may take before the server ends it. Default {@link STATEMENT_MAX_MS}. */
+  readonly statementMaxMs?: number;
 }
 
 export const POOL_MAX = 10;
 export const CONNECT_MAX_MS = 5_000;
 /** Ours take milliseconds; one that takes this long is ended by the server and tried again. */
 const STATEMENT_MAX_MS = 30_000;
+/** A statement that waits for a lock holds up whoever comes after; it is better tried again. */
+const LOCK_MAX_MS = 10_000;
+/** A session that does nothing within a transaction holds its locks and keeps old rows from being cleaned up. */
+const IDLE_IN_TRANSACTION_MAX_MS = 60_000;
 const MINIMUM_VERSION = 14;
 
 /**
@@ -28,19 +34,28 @@ const MINIMUM_VERSION = 14;
  * @see {@link checkDatabase} for the question whether it leads anywhere
  */
 export function createPool(options: PoolOptions): Pool {
+  const statementMaxMs = options.statementMaxMs ?? STATEMENT_MAX_MS;
   const pool = new pg.Pool({
     connectionString: options.databaseUrl,
     max: options.max ?? POOL_MAX,
     connectionTimeoutMillis: CONNECT_MAX_MS,
-    statement_timeout: STATEMENT_MAX_MS,
+    // After a failover the address leads elsewhere, and an old session may go on to a server that only reads.
+    maxLifetimeSeconds: 120,
+    statement_timeout: statementMaxMs,
+    lock_timeout: LOCK_MAX_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MAX_MS,
     // The server's time-out cannot help where the server itself has vanished.
-    query_timeout: STATEMENT_MAX_MS + 5_000,
+    query_timeout: statementMaxMs + 5_000,
     keepAlive: true,
     application_name: options.applicationName ?? 'callscribe',
   });
-  // An idle session that drops is replaced at the next statement; without a listener it would end the process.
-  pool.on('error', (error) => {
-    options.logger.debug({ code: systemCode(error) }, 'a database session was lost');
+  // A session that drops is replaced at the next statement. Without listeners it would end the process: the pool listens
+  // to idle ones and during its own queries, not to one that is taken for a transaction.
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => {
+    client.on('error', (error) => {
+      options.logger.debug({ code: systemCode(error) }, 'a database session was lost');
+    });
   });
   return pool;
 }

@@ -1,22 +1,49 @@
 import type { CallEvent } from '../call/record.ts';
 import type { Queryable } from './pool.ts';
 
-/** Inserts an event, once; makes the call as a skeleton, first, where its snapshot has not come yet. */
-const SAVE_EVENT = {
-  name: 'save-event',
+/**
+ * Inserts events, each once, except those of forgotten calls; makes their calls as skeletons, first, where their
+ * snapshots have not come yet.
+ */
+const SAVE_EVENTS = {
+  name: 'save-events',
   text: `
-with call as (
-  insert into calls (id) values ($1) on conflict do nothing returning 1
+with given as materialized (
+  select *
+    from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[])
+      as t (call_id, event_no, leg_id, at, kind, detail)
+   where not exists (select from forgotten_calls where forgotten_calls.call_id = t.call_id)
+), call as (
+  insert into calls (id) select distinct call_id from given order by 1 on conflict do nothing returning 1
 )
 insert into call_events (call_id, event_no, leg_id, at, kind, detail)
-select $1, $2, $3, $4, $5, $6 where (select count(*) from call) >= 0
+select call_id, event_no, leg_id, at, kind, detail::jsonb
+  from given where (select count(*) from call) >= 0 order by call_id, event_no
 on conflict (call_id, event_no) do nothing`,
 };
 
-/** @throws what `pg` throws; see `toStoreError` */
+/**
+ * @returns how many were new
+ * @throws what `pg` throws; see `toStoreError`
+ */
+export async function saveEvents(db: Queryable, events: readonly CallEvent[]): Promise<number> {
+  if (events.length === 0) return 0;
+  const column = <T>(read: (event: CallEvent) => T): T[] => events.map(read);
+  const result = await db.query({
+    ...SAVE_EVENTS,
+    values: [
+      column(({ callId }) => callId),
+      column(({ eventNo }) => eventNo),
+      column(({ legId }) => legId),
+      column(({ at }) => at),
+      column(({ kind }) => kind),
+      column(({ detail }) => JSON.stringify(detail)),
+    ],
+  });
+  return result.rowCount ?? 0;
+}
+
+/** {@link saveEvents} for one. @throws what `pg` throws; see `toStoreError` */
 export async function saveEvent(db: Queryable, event: CallEvent): Promise<'written' | 'repeated'> {
-  const { callId, eventNo, legId, at, kind, detail } = event;
-  const values = [callId, eventNo, legId, at, kind, JSON.stringify(detail)];
-  const result = await db.query({ ...SAVE_EVENT, values });
-  return result.rowCount === 1 ? 'written' : 'repeated';
+  return (await saveEvents(db, [event])) === 1 ? 'written' : 'repeated';
 }

@@ -9,59 +9,93 @@ import type { Queryable } from './pool.ts';
 export type SentenceOutcome = 'written' | 'repeated' | 'different';
 
 /**
- * Inserts a final sentence, once. One statement, so one round trip and all or nothing: a sentence that comes
- * before its call's snapshot makes call and leg as skeletons. A row that another session is inserting at this
- * moment is not visible to the comparison and counts as repeated.
+ * Inserts final sentences, each once; those of forgotten calls are dropped. One statement, so one round trip and all
+ * or nothing: sentences that come before their call's snapshot make call and leg as skeletons. A row that another
+ * session is inserting at this moment is not visible to the comparison and counts as repeated.
  *
  * Each step looks at the one before, though only for the order: steps that nobody reads run last and backwards
- * (PostgreSQL, ExecPostprocessPlan), and leg before call is a deadlock with the snapshot, which has call first.
+ * (PostgreSQL, ExecPostprocessPlan), and leg before call is a deadlock with the snapshot, which has call first. The
+ * order by ids keeps two batches from waiting for each other.
  */
-const SAVE_SENTENCE = {
-  name: 'save-sentence',
+const SAVE_SENTENCES = {
+  name: 'save-sentences',
   text: `
-with call as (
-  insert into calls (id) values ($1) on conflict do nothing returning 1
+with given as materialized (
+  select *
+    from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[],
+                $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::float8[],
+                $13::text[], $14::integer[])
+      as t (call_id, leg_id, leg_no, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words,
+            emo_tag, emo_confidence, asr_task_id, concealed_ms)
+   where not exists (select from forgotten_calls where forgotten_calls.call_id = t.call_id)
+), call as (
+  insert into calls (id) select distinct call_id from given order by 1 on conflict do nothing returning 1
 ), leg as (
   insert into legs (id, call_id, leg_no)
-  select $2, $1, $3 where (select count(*) from call) >= 0
+  select distinct on (leg_id) leg_id, call_id, leg_no
+    from given where (select count(*) from call) >= 0 order by leg_id
   on conflict do nothing
   returning 1
 ), written as (
   insert into sentences (call_id, leg_id, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words,
                          emo_tag, emo_confidence, asr_task_id, concealed_ms)
-  select $1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 where (select count(*) from leg) >= 0
+  select call_id, leg_id, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words::jsonb,
+         emo_tag, emo_confidence, asr_task_id, concealed_ms
+    from given where (select count(*) from leg) >= 0 order by leg_id, sentence_no
   on conflict (leg_id, sentence_no) do nothing
-  returning 1
+  returning leg_id, sentence_no
 )
-select case
-  when exists (select from written) then 'written'
-  when exists (select from sentences
-                where leg_id = $2 and sentence_no = $4
-                  and (begin_ms, end_ms, text) is distinct from ($5, $6, $9)) then 'different'
-  else 'repeated'
-end as outcome`,
+select given.leg_id, given.sentence_no,
+       there.leg_id is not null
+       and (there.begin_ms, there.end_ms, there.text) is distinct from (given.begin_ms, given.end_ms, given.text)
+         as is_different
+  from given
+  left join sentences as there
+    on there.leg_id = given.leg_id and there.sentence_no = given.sentence_no
+   -- For the planner, which else may read all months.
+   and there.leg_id = any($2)
+ where not exists (
+   select from written where written.leg_id = given.leg_id and written.sentence_no = given.sentence_no)`,
 };
 
-/** @throws what `pg` throws; see `toStoreError` */
-export async function saveSentence(db: Queryable, sentence: FinalSentence): Promise<SentenceOutcome> {
-  const result = await db.query<{ outcome: SentenceOutcome }>({
-    ...SAVE_SENTENCE,
+/**
+ * @returns what became of each, in their order
+ * @throws what `pg` throws; see `toStoreError`
+ */
+export async function saveSentences(
+  db: Queryable,
+  sentences: readonly FinalSentence[],
+): Promise<readonly SentenceOutcome[]> {
+  if (sentences.length === 0) return [];
+  const column = <T>(read: (sentence: FinalSentence) => T): T[] => sentences.map(read);
+  const result = await db.query<{ leg_id: string; sentence_no: number; is_different: boolean }>({
+    ...SAVE_SENTENCES,
     values: [
-      sentence.callId,
-      sentence.legId,
-      sentence.legNo,
-      sentence.sentenceNo,
-      sentence.beginMs,
-      sentence.endMs,
-      sentence.beginAt,
-      sentence.endAt,
-      sentence.text,
-      JSON.stringify(sentence.words),
-      sentence.emoTag,
-      sentence.emoConfidence,
-      sentence.asrTaskId,
-      sentence.concealedMs,
+      column(({ callId }) => callId),
+      column(({ legId }) => legId),
+      column(({ legNo }) => legNo),
+      column(({ sentenceNo }) => sentenceNo),
+      column(({ beginMs }) => beginMs),
+      column(({ endMs }) => endMs),
+      column(({ beginAt }) => beginAt),
+      column(({ endAt }) => endAt),
+      column(({ text }) => text),
+      column(({ words }) => JSON.stringify(words)),
+      column(({ emoTag }) => emoTag),
+      column(({ emoConfidence }) => emoConfidence),
+      column(({ asrTaskId }) => asrTaskId),
+      column(({ concealedMs }) => concealedMs),
     ],
   });
-  return result.rows[0]?.outcome ?? 'repeated';
+  const others = new Map(result.rows.map((row) => [`${row.leg_id} ${row.sentence_no}`, row.is_different]));
+  return sentences.map(({ legId, sentenceNo }) => {
+    const isDifferent = others.get(`${legId} ${sentenceNo}`);
+    return isDifferent === undefined ? 'written' : isDifferent ? 'different' : 'repeated';
+  });
+}
+
+/** {@link saveSentences} for one. @throws what `pg` throws; see `toStoreError` */
+export async function saveSentence(db: Queryable, sentence: FinalSentence): Promise<SentenceOutcome> {
+  const [outcome] = await saveSentences(db, [sentence]);
+  return outcome ?? 'repeated';
 }

@@ -8,6 +8,8 @@ export interface AssemblerOptions {
   readonly legNo: number;
   /** Wall time of the leg's first sample. */
   readonly startedAt: Date;
+  /** Final sentences that the leg has already, from a process before this one. Default: none. */
+  readonly sentenceCount?: number;
   /** How much of a stretch of the leg's audio was lost on the way, in milliseconds. */
   readonly concealedMs: (beginMs: number, endMs: number) => number;
   /**
@@ -18,15 +20,16 @@ export interface AssemblerOptions {
 }
 
 /**
- * Turns a leg's recognition events into numbered sentences on the leg's clock and on the wall clock. The
- * session's clock and the leg's are the same: both count from the leg's first sample.
+ * Turns a leg's recognition events into numbered sentences on the leg's clock and on the wall clock. Sessions tell
+ * their times on the leg's clock already, whatever tasks they needed.
  */
 export class TranscriptAssembler {
   readonly #options: AssemblerOptions;
-  #sentenceCount = 0;
+  #sentenceCount: number;
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
+    this.#sentenceCount = options.sentenceCount ?? 0;
   }
 
   /** How many final sentences the leg has so far; their numbers are 1 to this. */
@@ -36,7 +39,7 @@ export class TranscriptAssembler {
 
   /** @returns undefined where the event says nothing that a reader could read, such as a sentence without text */
   accept(event: AsrEvent): TranscriptEvent | undefined {
-    if (event.kind === 'started' || event.text === '') return undefined;
+    if ((event.kind !== 'partial' && event.kind !== 'final') || event.text === '') return undefined;
     const { callId, legId, legNo } = this.#options;
     const sentenceNo = this.#sentenceCount + 1;
     if (event.kind === 'partial') {

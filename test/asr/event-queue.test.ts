@@ -22,7 +22,7 @@ function queue(): { events: AsrEventQueue; abandoned: () => number } {
 
 async function read(events: AsrEventQueue): Promise<string[]> {
   const read: string[] = [];
-  for await (const event of events) read.push(event.kind === 'started' ? 'started' : event.text);
+  for await (const event of events) read.push('text' in event ? event.text : 'started');
   return read;
 }
 

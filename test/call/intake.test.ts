@@ -3,8 +3,8 @@ import { once } from 'node:events';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { loadEvents } from '../../src/store/load-events.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
+import { eventsOf } from '../support/events-of.ts';
 import { completedCalls, startTestService, type TestService } from '../support/service.ts';
 import { headerOf, invite, newCall, request, type SipPeer, tagOf, udpPeer } from '../support/sip-peer.ts';
 
@@ -152,7 +152,7 @@ describe('the answer to an offer', () => {
     const [stored] = await completedCalls(test.pool, 1);
     const [leg] = await loadLegs(test.pool, stored!.id);
     expect(leg?.media).toMatchObject({ packetsReceived: 10, packetsMalformed: 1, packetsLost: 0 });
-    expect(await loadEvents(test.pool, stored!.id)).toMatchObject([
+    expect(await eventsOf(test.pool, stored!.id)).toMatchObject([
       { kind: 'media_malformed', legId: leg?.id, detail: { packetsMalformed: 1, rtcpMalformed: 0 } },
     ]);
   });
@@ -186,7 +186,7 @@ describe('the answer to an offer', () => {
     // A job of its own, which may be written after the call's last one.
     await vi.waitFor(
       async () => {
-        const events = await loadEvents(test.pool, call!.id);
+        const events = await eventsOf(test.pool, call!.id);
         expect(events).toMatchObject([
           { kind: 'metadata_malformed', detail: { code: 'METADATA_MALFORMED' } },
         ]);
@@ -273,7 +273,7 @@ describe('in a dialog', () => {
     expect(stored).toMatchObject({ state: 'complete', endReason: 'bye' });
     expect(await loadLegs(test.pool, stored!.id)).toHaveLength(2);
     // The ACK to the empty re-INVITE brings no answer; the BYE behind it may be the faster to be read.
-    const kinds = (await loadEvents(test.pool, stored!.id))
+    const kinds = (await eventsOf(test.pool, stored!.id))
       .map(({ kind }) => kind)
       .filter((kind) => kind !== 'answer_unusable');
     expect(kinds).toEqual(['metadata', 'reoffer', 'hold', 'reoffer', 'resume', 'reoffer']);

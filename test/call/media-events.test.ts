@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import type { CallId } from '../../src/ids.ts';
-import { loadEvents } from '../../src/store/load-events.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
 import type { StoredEvent, StoredLeg } from '../../src/store/stored.ts';
 import { makeCodes } from '../support/captioned-audio.ts';
+import { eventsOf } from '../support/events-of.ts';
 import { codes, type PacketFields, rtpDatagram } from '../support/rtp-stream.ts';
 import { type ScriptedDialog, sdp, type Signalling, startSignalling } from '../support/signalling.ts';
 
@@ -83,8 +83,11 @@ async function hungUp(dialog: ScriptedDialog, events = 0): Promise<Told> {
     "select id from calls where sip_call_id = $1 and state in ('complete', 'failed')",
     [dialog.call.callId],
   );
-  await line.row('select 1 from call_events where call_id = $1 having count(*) >= $2', [id, events]);
-  return { id, events: await loadEvents(line.test.pool, id), legs: await loadLegs(line.test.pool, id) };
+  await line.row(
+    "select 1 from call_events where call_id = $1 and kind <> 'recorded' having count(*) >= $2",
+    [id, events],
+  );
+  return { id, events: await eventsOf(line.test.pool, id), legs: await loadLegs(line.test.pool, id) };
 }
 
 const holdsOf = (events: readonly StoredEvent[]): unknown[] =>

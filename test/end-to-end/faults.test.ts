@@ -8,10 +8,10 @@ import { createLogger } from '../../src/log.ts';
 import { silentLogger } from '../../src/log.ts';
 import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
-import { loadEvents } from '../../src/store/load-events.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
 import type { StoredEvent } from '../../src/store/stored.ts';
+import { eventsOf } from '../support/events-of.ts';
 import { placeCalls, type PlannedLeg } from '../support/place-calls.ts';
 import { type SampleSlice, sampleSlices } from '../support/sample-slices.ts';
 import { completedCalls, startTestService } from '../support/service.ts';
@@ -42,7 +42,7 @@ function logLines(): { lines: string[]; logger: ReturnType<typeof createLogger> 
 
 /** Participants and reports of the media have events of their own. */
 async function recogniserEvents(pool: Pool, callIds: readonly CallId[]): Promise<StoredEvent[]> {
-  const events = (await Promise.all(callIds.map((id) => loadEvents(pool, id)))).flat();
+  const events = (await Promise.all(callIds.map((id) => eventsOf(pool, id)))).flat();
   return events.filter(({ kind }) => kind.startsWith('asr_'));
 }
 
@@ -52,7 +52,11 @@ describe('when the recogniser fails', { timeout: 60_000 }, () => {
     await using test = await startTestService({
       queue: 'postgres',
       logger,
-      env: { DASHSCOPE_WS_URL: 'ws://127.0.0.1:1/api-ws/v1/inference', DASHSCOPE_API_KEY: 'sk-never-shown' },
+      env: {
+        DASHSCOPE_WS_URL: 'ws://127.0.0.1:1/api-ws/v1/inference',
+        DASHSCOPE_API_KEY: 'sk-never-shown',
+        ASR_AFTER_CALL_SECONDS: '0',
+      },
     });
     const { legs } = await shortLegs();
     await placeCalls({
@@ -62,10 +66,21 @@ describe('when the recogniser fails', { timeout: 60_000 }, () => {
     });
     const [call] = await completedCalls(test.pool, 1);
     expect(call?.state).toBe('failed');
-    expect(await recogniserEvents(test.pool, [call!.id])).toMatchObject([
-      { kind: 'asr_failed', detail: { code: 'ASR_UNREACHABLE' } },
-      { kind: 'asr_failed', detail: { code: 'ASR_UNREACHABLE' } },
-    ]);
+    const events = await recogniserEvents(test.pool, [call!.id]);
+    const failed = {
+      kind: 'asr_failed',
+      detail: expect.objectContaining({ code: 'ASR_UNREACHABLE' }) as unknown,
+    };
+    const unrecognised = {
+      kind: 'asr_unrecognised',
+      detail: expect.objectContaining({ beginMs: 0 }) as unknown,
+    };
+    expect(events).toHaveLength(4);
+    expect(events).toEqual(
+      expect.arrayContaining(
+        [failed, unrecognised].map((expected) => expect.objectContaining(expected) as unknown),
+      ),
+    );
     const [leg] = await loadLegs(test.pool, call!.id);
     expect(Number(leg?.media?.['unrecognisedMs'])).toBeGreaterThan(0);
     const failures = lines.filter((line) => line.includes('"recognition failed"'));
@@ -74,7 +89,7 @@ describe('when the recogniser fails', { timeout: 60_000 }, () => {
     expect(lines.join('')).not.toContain('sk-never-shown');
   });
 
-  it('one leg’s task fails: that leg has an event, the other leg and other calls have their sentences', async () => {
+  it('one leg’s task fails: another takes over, every sentence is there, and an event tells', async () => {
     await using sandbox = await startSandbox({
       host: '127.0.0.1',
       port: 0,
@@ -100,12 +115,14 @@ describe('when the recogniser fails', { timeout: 60_000 }, () => {
       test.pool,
       calls.map(({ id }) => id),
     );
-    expect(events).toMatchObject([{ kind: 'asr_failed', detail: { code: 'ASR_TASK_FAILED' } }]);
+    expect(events).toMatchObject([
+      { kind: 'asr_reconnected', detail: { attempt: 1, code: 'ASR_TASK_FAILED' } },
+    ]);
     const texts = (await Promise.all(calls.map(({ id }) => loadTranscript(test.pool, id))))
       .flat()
       .map(({ text }) => text);
     // Four legs, of which one lost its recogniser in the middle of its sentence.
-    expect(texts).toHaveLength(3);
+    expect(texts).toHaveLength(4);
     for (const text of texts) expect(slices.map(({ sentence }) => sentence.text)).toContain(text);
   });
 });

@@ -20,6 +20,8 @@ export interface FuzzOptions {
   readonly sentences: number;
   /** T1 of the service; what is never acknowledged is waited for 64 times as long. */
   readonly sipT1Ms: number;
+  /** Enough for the calls that the storm opens, with those whose ports rest. */
+  readonly rtpPorts: { readonly first: number; readonly last: number };
   /** A database for the run; without one, the service starts its own. */
   readonly databaseUrl?: string;
   readonly onProgress: (line: string) => void;
@@ -44,14 +46,12 @@ export interface FuzzReport {
   readonly failures: readonly string[];
 }
 
-/** Far from where the system takes ports of its own. */
-const RTP_PORTS = { first: 12_000, last: 15_999 };
 const CALLS = 10;
 const GAUGES = [
   'callscribe_calls',
   'callscribe_legs',
   'callscribe_sip_transactions',
-  'callscribe_backlog_jobs',
+  'callscribe_outbox_waiting',
   'callscribe_rtp_port_pairs_taken',
 ];
 
@@ -125,7 +125,7 @@ async function flood(
     const rtpDue = Math.min(amount.rtp, seconds * options.rtpPerSecond, rtpSent + 300);
     for (; sipSent < sipDue; sipSent += 1) sip.send();
     const ports = sip.anchors.map(({ mediaPort }) => mediaPort).filter((port) => port > 0);
-    for (; rtpSent < rtpDue; rtpSent += 1) rtp.send(ports, RTP_PORTS);
+    for (; rtpSent < rtpDue; rtpSent += 1) rtp.send(ports, options.rtpPorts);
     await new Promise((resolve) => setTimeout(resolve, 4));
     await sip.keepPace();
     if (!service.isAlive) {
@@ -148,7 +148,9 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     SIP_LISTEN: 'udp:127.0.0.1:0,tcp:127.0.0.1:0',
     HTTP_LISTEN: '127.0.0.1:0',
     RTP_ADDRESS: '127.0.0.1',
-    RTP_PORTS: `${RTP_PORTS.first}-${RTP_PORTS.last}`,
+    RTP_PORTS: `${options.rtpPorts.first}-${options.rtpPorts.last}`,
+    // A dialog that the storm mutated beyond its own recognition is asked for, and ends.
+    SIP_QUIET_SECONDS: '15',
     MAX_LEGS: '2000',
     MAX_CALLS_PER_SECOND: '10000',
     // Plain calls are read to the last header, and then refused: what is opened are recordings.
@@ -231,6 +233,8 @@ export const SHORT_FORM = {
   rtpPerSecond: 2_000,
   sentences: 1,
   sipT1Ms: 50,
+  // Far from where the system takes ports of its own.
+  rtpPorts: { first: 12_000, last: 15_999 },
 } as const;
 
 export const LONG_FORM = {
@@ -240,7 +244,8 @@ export const LONG_FORM = {
   sipPerSecond: 700,
   rtpPerSecond: 3_500,
   sentences: 4,
-  sipT1Ms: 500,
+  sipT1Ms: 100,
+  rtpPorts: { first: 12_000, last: 31_999 },
 } as const;
 
 /** What the heap may have grown by: compiled code and caches that the storm alone fills. */

@@ -40,7 +40,8 @@ const service = await startService({
         const { level, msg } = JSON.parse(line) as { level: number; msg: string };
         const name = `${level >= 50 ? 'error' : 'warn'}: ${msg}`;
         errors[name] = (errors[name] ?? 0) + 1;
-        if (level >= 50 && lines.length < 20) lines.push(line.slice(0, 1_000));
+        // Three of each kind tell what it is.
+        if (level >= 50 && errors[name] <= 3) lines.push(line.slice(0, 1_500));
       },
     },
   }),

@@ -54,6 +54,21 @@ describe('identifiers of headers', () => {
   });
 });
 
+/** Names that every object of JavaScript knows. */
+const INHERITED = ['constructor', 'toString', 'valueOf', 'hasOwnProperty', '__proto__'];
+
+it.each(INHERITED)('a header or an extension named %s is one like any other', (name) => {
+  expect(ofHeader(`${name}: 12`)).toEqual([]);
+  const found = identifiersOfMetadata(
+    readMetadata(
+      `<recording><session session_id="s1"><extensiondata><x:${name}>abc</x:${name}></extensiondata></session></recording>`,
+    ),
+  );
+  expect(found.filter(({ kind, value }) => typeof kind !== 'string' || typeof value !== 'string')).toEqual(
+    [],
+  );
+});
+
 describe('identifiers of metadata', () => {
   it('takes sessions, groups and vendors’ ids, and leaves alone what tells who', () => {
     const found = identifiersOfMetadata(

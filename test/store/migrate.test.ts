@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,14 +14,9 @@ import type { TestDatabase } from '../support/database.ts';
 import { createDatabase } from '../support/database.ts';
 
 const run = promisify(execFile);
-const ALL = [
-  '0001_calls_and_legs',
-  '0002_sentences_and_events',
-  '0003_role_evidence',
-  '0004_sentences_concealed',
-  '0005_call_links',
-  '0006_months',
-];
+const ALL = (await readdir(join(import.meta.dirname, '../../migrations')))
+  .map((file) => file.replace('.sql', ''))
+  .toSorted();
 const databases: TestDatabase[] = [];
 
 afterEach(async () => {
@@ -55,9 +51,12 @@ describe('migrate', () => {
     );
     expect(tables.map((row) => row['relname'])).toEqual([
       'call_events',
+      'call_figures',
       'call_identifiers',
       'call_links',
       'calls',
+      'dead_letters',
+      'forgotten_calls',
       'legs',
       'schema_migrations',
       'sentences',

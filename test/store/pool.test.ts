@@ -27,6 +27,24 @@ async function failureOf(sql: string, values: unknown[] = []): Promise<unknown> 
 }
 
 describe('withTransaction', () => {
+  it('fails, and nothing else does, where its session ends between two statements', async () => {
+    const failing = withTransaction(pool, async (db) => {
+      const { rows } = await db.query<{ pid: number }>('select pg_backend_pid() as pid');
+      // Not `once` of node:events, which listens to errors, too.
+      const ended = new Promise<void>((resolve) => {
+        db.once('end', resolve);
+      });
+      await pool.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
+      await ended;
+      await db.query('select 1');
+    });
+    expect(await failing.catch(toStoreError)).toMatchObject({
+      code: 'DATABASE_UNREACHABLE',
+      retryable: true,
+    });
+    expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  });
+
   it('keeps all or nothing, and gives the session back either way', async () => {
     await withTransaction(pool, (db) => db.query('insert into facts values (1)'));
     for (let turn = 0; turn < 3; turn += 1) {

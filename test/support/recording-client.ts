@@ -1,9 +1,9 @@
 import type { CallId } from '../../src/ids.ts';
 import { loadCall } from '../../src/store/load-call.ts';
-import { loadEvents } from '../../src/store/load-events.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
 import type { Pool } from '../../src/store/pool.ts';
 import type { StoredCall, StoredEvent, StoredLeg } from '../../src/store/stored.ts';
+import { eventsOf } from './events-of.ts';
 import { type Signalling, startSignalling } from './signalling.ts';
 import { headerOf, tagOf, unique } from './sip-peer.ts';
 
@@ -183,7 +183,7 @@ async function load(pool: Pool, id: CallId): Promise<StoredFacts> {
   const [call, legs, events] = await Promise.all([
     loadCall(pool, id),
     loadLegs(pool, id),
-    loadEvents(pool, id),
+    eventsOf(pool, id),
   ]);
   if (call === undefined) throw new Error('unreachable: the row was there');
   const legNoOf = new Map(legs.map((leg) => [leg.id, leg.legNo]));

@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { inject } from 'vitest';
 
 import { loadConfig } from '../../src/config.ts';
@@ -11,6 +15,9 @@ import { createDatabase } from './database.ts';
 export interface TestService extends AsyncDisposable {
   readonly service: Service;
   readonly pool: Pool;
+  /** Its own; removed at the end. */
+  readonly dataDir: string;
+  readonly databaseUrl: string;
   /** `sip:` URI of the embedded edge. */
   target(protocol: 'udp' | 'tcp'): string;
 }
@@ -27,11 +34,15 @@ export interface TestServiceOptions {
 /** The whole service in this process, on a database of its own and on ports that the system chooses. */
 export async function startTestService(options: TestServiceOptions): Promise<TestService> {
   const database = await createDatabase('empty');
+  const ownDir = await mkdtemp(join(tmpdir(), 'callscribe-service-'));
+  const dataDir = options.env?.['DATA_DIR'] ?? ownDir;
   const server = realSipServer();
   const redisUrl = `${inject('redisUrl')}/${options.redisDb ?? 0}`;
   const service = await startService({
     config: loadConfig({
       DATABASE_URL: database.url,
+      DATA_DIR: dataDir,
+      RECORDING_DIR: join(dataDir, 'recordings'),
       SIP_LISTEN: 'udp:127.0.0.1:0,tcp:127.0.0.1:0',
       HTTP_LISTEN: '127.0.0.1:0',
       RTP_ADDRESS: '127.0.0.1',
@@ -48,6 +59,8 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
   return {
     service,
     pool,
+    dataDir,
+    databaseUrl: database.url,
     target: (wanted) => {
       if (server !== undefined) return server.target;
       const address = service.sipAddresses.find(({ protocol }) => protocol === wanted);
@@ -57,6 +70,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
     [Symbol.asyncDispose]: async () => {
       await service.close();
       await database.drop();
+      await rm(ownDir, { recursive: true, force: true });
     },
   };
 }

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 
 /** A way to a server that can be cut and mended: connections drop, new ones are closed at once or refused. */
 export class TcpProxy {
-  readonly #target: { readonly host: string; readonly port: number };
+  #target: { readonly host: string; readonly port: number };
   readonly #sockets = new Set<Socket>();
   #server: Server;
   #port = 0;
@@ -29,6 +29,12 @@ export class TcpProxy {
     url.hostname = '127.0.0.1';
     url.port = String(this.#port);
     return url.href;
+  }
+
+  /** New connections lead to another server; those that stand stay where they are. */
+  lead(url: string): void {
+    const { hostname, port } = new URL(url);
+    this.#target = { host: hostname, port: Number(port) };
   }
 
   /** `drop`: the port still accepts, and closes at once. `refuse`: nothing listens any more. */

@@ -1,0 +1,173 @@
+import process from 'node:process';
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { type CallId, newCallId, newLegId } from '../../src/ids.ts';
+import { silentLogger } from '../../src/log.ts';
+import { completeCall } from '../../src/store/complete-call.ts';
+import { deleteCall } from '../../src/store/delete-call.ts';
+import { findCallsByIdentifier } from '../../src/store/find-calls-by-identifier.ts';
+import { linkCalls } from '../../src/store/link-calls.ts';
+import { loadCall } from '../../src/store/load-call.ts';
+import { loadEvents } from '../../src/store/load-events.ts';
+import { loadFigures } from '../../src/store/load-figures.ts';
+import { loadLegs } from '../../src/store/load-legs.ts';
+import { loadTranscript } from '../../src/store/load-transcript.ts';
+import { makeMonths, monthOf, monthOfPartition } from '../../src/store/months.ts';
+import type { Pool, Queryable } from '../../src/store/pool.ts';
+import { createPool } from '../../src/store/pool.ts';
+import { saveCall } from '../../src/store/save-call.ts';
+import { saveEvent } from '../../src/store/save-event.ts';
+import { saveSentence, saveSentences } from '../../src/store/save-sentence.ts';
+import { checkHealth } from '../../src/store/sweep.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { createDatabase } from '../support/database.ts';
+import { explaining, type Plan } from '../support/explain.ts';
+import { aCall, anEvent, aSentence, finishing } from '../support/facts.ts';
+
+const MONTHS = 36;
+const CALLS_A_MONTH = 700;
+const SENTENCES_A_LEG = 2;
+
+let database: TestDatabase;
+let pool: Pool;
+const plans: Plan[] = [];
+let db: Queryable;
+
+/** Three years of calls of two legs. */
+async function fill(): Promise<void> {
+  const session = await pool.connect();
+  const now = new Date();
+  for (let ago = MONTHS; ago > 0; ago -= 4) {
+    await makeMonths(session, new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - ago, 1)));
+  }
+  session.release();
+  await pool.query(
+    `create function pg_temp.id_at(at timestamptz) returns uuid language sql volatile as $$
+       select (overlay(lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') placing '-' from 9 for 0)
+               || '-7' || substr(md5(random()::text), 1, 3) || '-8' || substr(md5(random()::text), 1, 3) || '-'
+               || substr(md5(random()::text), 1, 12))::uuid $$;
+     insert into calls (id, revision, sip_call_id, tenant, direction, state, mapping, started_at, ended_at)
+     select pg_temp.id_at(at), 1, 'x', 'default', 'inbound', 'complete', 'metadata', at, at + interval '5 minutes'
+       from (select now() - month * interval '1 month' + call * interval '30 minutes' + random() * interval '1 hour' as at
+               from generate_series(1, ${MONTHS}) as month, generate_series(1, ${CALLS_A_MONTH}) as call) as times;
+     insert into legs (id, call_id, leg_no, role, sentence_count)
+     select overlay(id::text placing substr(md5(id::text || no), 1, 12) from 25)::uuid, id, no,
+            case no when 0 then 'agent' else 'customer' end, ${SENTENCES_A_LEG}
+       from calls, generate_series(0, 1) as no;
+     insert into sentences (leg_id, sentence_no, call_id, begin_ms, end_ms, begin_at, end_at, text, asr_task_id)
+     select legs.id, no, call_id, no * 1000, no * 1000 + 900, now(), now(), '您好，请问有什么可以帮您？', 't'
+       from legs, generate_series(1, ${SENTENCES_A_LEG}) as no;
+     insert into call_identifiers select id, 'ucid', md5(id::text) from calls;
+     insert into call_figures
+     select id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '[]' from calls;
+     insert into call_events (call_id, event_no, at, kind) select id, 1, now(), 'hold' from calls;
+     analyze`,
+  );
+}
+
+beforeAll(async () => {
+  database = await createDatabase();
+  // One session: it has the function that makes ids.
+  pool = createPool({ databaseUrl: database.url, logger: silentLogger, max: 1 });
+  await fill();
+  db = explaining(pool, plans);
+}, 120_000);
+
+afterAll(async () => {
+  if (process.env['PRINT_PLANS'] !== undefined) {
+    for (const { name, relations, scanned, planningMs, executionMs } of plans) {
+      process.stdout.write(
+        `${name}: ${planningMs.toFixed(2)} ms planning, ${executionMs.toFixed(2)} ms; ${relations.length} relations` +
+          `${scanned.length > 0 ? `; scanned ${scanned.join(', ')}` : ''}\n`,
+      );
+    }
+  }
+  await pool.end();
+  await database.drop();
+});
+
+async function plansOf(work: () => Promise<unknown>): Promise<readonly Plan[]> {
+  const before = plans.length;
+  await work();
+  return plans.slice(before);
+}
+
+/** Small, or nearly always empty. */
+const SMALL =
+  /^(calls|legs|sentences|call_events|call_identifiers|call_figures)_other$|^(forgotten_calls|dead_letters|call_links)$/;
+
+it('what asks for one call reads one month, by index, after years of calls', async () => {
+  const at = new Date();
+  at.setUTCMonth(at.getUTCMonth() - MONTHS / 2);
+  const old = await pool.query<{ id: CallId }>(
+    'select id from calls where started_at < $1 order by started_at desc limit 1',
+    [at],
+  );
+  const { id } = old.rows[0]!;
+  const call = finishing(aCall({ id: newCallId(), startedAt: new Date() }), [2, 0]);
+  const ids = { callId: call.id, legId: call.legs[0]!.id };
+  const batch = Array.from({ length: 100 }, () => newCallId()).flatMap((callId) => [
+    aSentence({ callId, legId: newLegId(callId) }),
+    aSentence({ callId, legId: newLegId(callId), legNo: 1 }),
+  ]);
+  const works: Readonly<Record<string, () => Promise<unknown>>> = {
+    saveSentence: () => saveSentence(db, aSentence(ids)),
+    saveBatch: () => saveSentences(db, batch),
+    saveBatchAgain: () => saveSentences(db, batch),
+    saveEvent: () => saveEvent(db, anEvent({ callId: call.id })),
+    saveCall: () => saveCall(db, call),
+    checkNotYet: () => completeCall(db, call.id),
+    saveLast: () => saveSentence(pool, aSentence({ ...ids, sentenceNo: 2 })),
+    complete: () => completeCall(db, call.id),
+    loadCall: () => loadCall(db, id),
+    loadLegs: () => loadLegs(db, id),
+    loadTranscript: () => loadTranscript(db, id),
+    loadEvents: () => loadEvents(db, id),
+    loadFigures: () => loadFigures(db, id),
+    linkCalls: () => linkCalls(db, id),
+    deleteCall: () => deleteCall(db, call.id),
+  };
+  for (const work of Object.values(works)) {
+    for (const { name, relations, scanned } of await plansOf(work)) {
+      const months = relations.flatMap((relation) => monthOfPartition(relation) ?? []);
+      expect(
+        new Set(months.map((month) => JSON.stringify(month))).size,
+        `${name}: ${relations.join()}`,
+      ).toBeLessThan(2);
+      // A month of a test has few rows: of the present one alone the planner may know nothing yet.
+      const present = JSON.stringify(monthOf(new Date()));
+      const large = scanned.filter(
+        (relation) => !SMALL.test(relation) && JSON.stringify(monthOfPartition(relation)) !== present,
+      );
+      expect(large, name).toEqual([]);
+    }
+  }
+  expect(plans.length).toBeGreaterThan(10);
+});
+
+it('what looks through all months does so by index', async () => {
+  const value = await pool.query<{ value: string }>('select value from call_identifiers limit 1');
+  const { value: identifier } = value.rows[0]!;
+  const works = [
+    () => findCallsByIdentifier(db, identifier),
+    () => checkHealth(db, new Date()),
+    () => db.query(`select call_id from legs where reversed_number(uri) like '83100083%'`),
+    () =>
+      db.query(`select id from calls where started_at < '2099-01-01' order by started_at desc, id limit 50`),
+  ];
+  for (const work of works) {
+    for (const { name, scanned } of await plansOf(work)) {
+      const large = scanned.filter(
+        (relation) => !SMALL.test(relation) && monthOfPartition(relation) !== undefined,
+      );
+      expect(large.length, `${name}: ${large.join()}`).toBeLessThan(6);
+    }
+  }
+});
+
+it('a leg of a call is found by the range of ids alone', () => {
+  const callId = newCallId();
+  const legId = newLegId(callId);
+  expect(legId.slice(0, 13)).toBe(callId.slice(0, 13));
+});

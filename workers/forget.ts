@@ -1,0 +1,188 @@
+/**
+ * `npm run forget -- --help`: deletes a person's calls and looks whether anything is left. Exit codes: 0 nothing is
+ * left, 1 something is, 2 wrong usage or configuration.
+ */
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import Table from 'cli-table3';
+
+import { loadConfig } from '../src/config.ts';
+import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
+import {
+  type CallFilePlaces,
+  deleteCallFiles,
+  deleteLinesOf,
+  findCallFiles,
+  findMentions,
+} from '../src/forget/call-files.ts';
+import { readForgetCommandLine } from '../src/forget/command-line.ts';
+import type { CallId } from '../src/ids.ts';
+import { silentLogger } from '../src/log.ts';
+import type { JobQueue, QueueBackend } from '../src/queue/backend.ts';
+import { QUEUE_NAMES } from '../src/queue/jobs.ts';
+import { postgresBackend } from '../src/queue/postgres-backend.ts';
+import { redisBackend } from '../src/queue/redis-backend.ts';
+import { countCallRows, deleteCall, sumOfRows } from '../src/store/delete-call.ts';
+import {
+  findCall,
+  findCallsByNumber,
+  type FoundCall,
+  rememberForgotten,
+} from '../src/store/forgotten-calls.ts';
+import { migrate } from '../src/store/migrate.ts';
+import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import { CloseStack } from './close-stack.ts';
+import { runRoot } from './main.ts';
+import { callsDirOf } from './recordings.ts';
+
+/** Whole tables are read to find a number. */
+const STATEMENT_MAX_MS = 3_600_000;
+/** What is on its way is dropped when a writer takes it. */
+const WAIT_MAX_MS = 30_000;
+const LOOK_EVERY_MS = 250;
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+interface Places extends CallFilePlaces {
+  readonly pool: Pool;
+  readonly queues: readonly JobQueue[];
+}
+
+/** What is left of a call, by place. */
+type Left = Readonly<Record<'rows' | 'files' | 'outbox' | 'queue', number>>;
+
+async function openPlaces(closers: CloseStack): Promise<Places> {
+  const config = loadConfig(process.env);
+  let { databaseUrl } = config;
+  if (databaseUrl === undefined) {
+    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, logger: silentLogger });
+    closers.add(() => postgres.close());
+    databaseUrl = postgres.url;
+  }
+  const pool = createPool({ databaseUrl, logger: silentLogger, statementMaxMs: STATEMENT_MAX_MS });
+  closers.add(() => pool.end());
+  await checkDatabase(pool);
+  await migrate(databaseUrl, silentLogger);
+  const { redisUrl } = config;
+  const backend: QueueBackend =
+    redisUrl === undefined ? postgresBackend({ databaseUrl }) : redisBackend({ redisUrl });
+  const queues: JobQueue[] = [];
+  for (const name of QUEUE_NAMES) {
+    const queue = await backend.openQueue(name, () => undefined);
+    closers.add(() => queue.close());
+    queues.push(queue);
+  }
+  return {
+    pool,
+    queues,
+    recordingDir: config.recording.directory,
+    callDirs: [callsDirOf(config), join(config.dataDir, 'unrecognised')],
+    outboxDir: join(config.dataDir, 'outbox'),
+  };
+}
+
+/** A call that has no row yet may still be on its way. */
+async function findCalls(
+  pool: Pool,
+  numbers: readonly string[],
+  callIds: readonly CallId[],
+): Promise<readonly FoundCall[]> {
+  const found = new Map<CallId, FoundCall>();
+  for (const id of callIds) {
+    found.set(id, (await findCall(pool, id)) ?? { id, state: 'no row', startedAt: null });
+  }
+  for (const digits of numbers) {
+    for (const call of await findCallsByNumber(pool, digits)) found.set(call.id, call);
+  }
+  return [...found.values()];
+}
+
+async function tell(places: Places, calls: readonly FoundCall[]): Promise<void> {
+  const table = new Table({ head: ['call', 'began', 'state', 'rows', 'files'] });
+  for (const call of calls) {
+    const { rows, files } = await lookAround(places, call.id);
+    table.push([call.id, call.startedAt?.toISOString() ?? '', call.state, rows, files]);
+  }
+  print(table.toString());
+  print(`${calls.length} calls would be forgotten. Nothing was deleted.`);
+}
+
+/** @returns whether nothing is left */
+async function forget(places: Places, calls: readonly FoundCall[]): Promise<boolean> {
+  const active = calls.filter(({ state }) => state === 'active');
+  for (const { id } of active) {
+    print(`${id} still goes on: forget it when it has ended (hang up, or wait for the sweeper).`);
+  }
+  const ended = calls.filter(({ state }) => state !== 'active');
+  await rememberForgotten(
+    places.pool,
+    ended.map(({ id }) => id),
+  );
+  const table = new Table({ head: ['call', 'began', 'rows deleted', 'files deleted', 'left'] });
+  let isNothingLeft = active.length === 0;
+  for (const { id, startedAt } of ended) {
+    const rows = sumOfRows(await deleteCall(places.pool, id));
+    const files = await findCallFiles(places, id);
+    await deleteCallFiles(files);
+    const left = await waitForNothing(places, id);
+    isNothingLeft &&= sumOf(left) === 0;
+    table.push([id, startedAt?.toISOString() ?? '', rows, files.length, textOf(left)]);
+  }
+  if (ended.length > 0) print(table.toString());
+  print(
+    isNothingLeft
+      ? `${ended.length} calls forgotten; nothing of them is left in rows, recordings, queues and the outbox of this machine.`
+      : 'Something is left. What waits in a queue or an outbox is dropped when a writer takes it (npm start); then run this again.',
+  );
+  return isNothingLeft;
+}
+
+/** Jobs and outboxes empty themselves: their facts are dropped by the writers from now on. */
+async function waitForNothing(places: Places, callId: CallId): Promise<Left> {
+  const deadlineMs = performance.now() + WAIT_MAX_MS;
+  for (;;) {
+    await deleteLinesOf(await findMentions(places.outboxDir, callId), callId);
+    // Once more: a writer may have looked whether the call is forgotten just before it was.
+    await deleteCall(places.pool, callId);
+    const left = await lookAround(places, callId);
+    if (sumOf(left) === 0 || performance.now() > deadlineMs) return left;
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+async function lookAround(places: Places, callId: CallId): Promise<Left> {
+  const jobs = await Promise.all(places.queues.map((queue) => queue.pendingWith(callId)));
+  return {
+    rows: sumOfRows(await countCallRows(places.pool, callId)),
+    files: (await findCallFiles(places, callId)).length,
+    outbox: (await findMentions(places.outboxDir, callId)).length,
+    queue: jobs.reduce((sum, count) => sum + count, 0),
+  };
+}
+
+const sumOf = (left: Left): number => left.rows + left.files + left.outbox + left.queue;
+
+const textOf = (left: Left): string =>
+  Object.entries(left)
+    .filter(([, count]) => count > 0)
+    .map(([place, count]) => `${count} in ${place}`)
+    .join(', ') || 'nothing';
+
+await runRoot(async () => {
+  const order = readForgetCommandLine(process.argv.slice(2));
+  if (order.kind === 'help') {
+    print(order.text);
+    return;
+  }
+  const closers = new CloseStack();
+  try {
+    const places = await openPlaces(closers);
+    const calls = await findCalls(places.pool, order.numbers, order.callIds);
+    if (order.isDryRun) await tell(places, calls);
+    else if (!(await forget(places, calls))) process.exitCode = 1;
+  } finally {
+    await closers.close();
+  }
+});
