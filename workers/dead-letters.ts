@@ -8,15 +8,14 @@ import Table from 'cli-table3';
 import { Command, CommanderError } from 'commander';
 
 import { loadConfig } from '../src/config.ts';
-import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { CallscribeError, toError } from '../src/errors.ts';
 import { createLogger, silentLogger } from '../src/log.ts';
 import { type DeadLetterRow, dropDeadLetter, loadDeadLetters } from '../src/store/dead-letters.ts';
-import { migrate } from '../src/store/migrate.ts';
-import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import type { Pool } from '../src/store/pool.ts';
 import { CloseStack } from './close-stack.ts';
 import { runRoot } from './main.ts';
 import { replayDeadLetter } from './replay-dead-letter.ts';
+import { databaseUrlOf, openStore } from './stores.ts';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -74,17 +73,7 @@ async function openPool(closers: CloseStack): Promise<Pool> {
     level: process.env['LOG_LEVEL'] ?? 'error',
     format: process.stderr.isTTY ? 'pretty' : 'json',
   });
-  let { databaseUrl } = config;
-  if (databaseUrl === undefined) {
-    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, logger });
-    closers.add(() => postgres.close());
-    databaseUrl = postgres.url;
-  }
-  const pool = createPool({ databaseUrl, logger });
-  closers.add(() => pool.end());
-  await checkDatabase(pool);
-  await migrate(databaseUrl, logger);
-  return pool;
+  return openStore(await databaseUrlOf(config, logger, closers), logger, closers);
 }
 
 async function carryOut({ action, ids }: Order, pool: Pool): Promise<void> {

@@ -9,7 +9,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Table from 'cli-table3';
 
 import { loadConfig } from '../src/config.ts';
-import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import {
   type CallFilePlaces,
   deleteCallFiles,
@@ -20,10 +19,8 @@ import {
 import { readForgetCommandLine } from '../src/forget/command-line.ts';
 import type { CallId } from '../src/ids.ts';
 import { silentLogger } from '../src/log.ts';
-import type { JobQueue, QueueBackend } from '../src/queue/backend.ts';
+import type { JobQueue } from '../src/queue/backend.ts';
 import { QUEUE_NAMES } from '../src/queue/jobs.ts';
-import { postgresBackend } from '../src/queue/postgres-backend.ts';
-import { redisBackend } from '../src/queue/redis-backend.ts';
 import { countCallRows, deleteCall, sumOfRows } from '../src/store/delete-call.ts';
 import {
   findCall,
@@ -31,11 +28,11 @@ import {
   type FoundCall,
   rememberForgotten,
 } from '../src/store/forgotten-calls.ts';
-import { migrate } from '../src/store/migrate.ts';
-import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import type { Pool } from '../src/store/pool.ts';
 import { CloseStack } from './close-stack.ts';
 import { runRoot } from './main.ts';
 import { callsDirOf } from './recordings.ts';
+import { databaseUrlOf, openBackend, openStore } from './stores.ts';
 
 /** Whole tables are read to find a number. */
 const STATEMENT_MAX_MS = 3_600_000;
@@ -55,19 +52,9 @@ type Left = Readonly<Record<'rows' | 'files' | 'outbox' | 'queue', number>>;
 
 async function openPlaces(closers: CloseStack): Promise<Places> {
   const config = loadConfig(process.env);
-  let { databaseUrl } = config;
-  if (databaseUrl === undefined) {
-    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, logger: silentLogger });
-    closers.add(() => postgres.close());
-    databaseUrl = postgres.url;
-  }
-  const pool = createPool({ databaseUrl, logger: silentLogger, statementMaxMs: STATEMENT_MAX_MS });
-  closers.add(() => pool.end());
-  await checkDatabase(pool);
-  await migrate(databaseUrl, silentLogger);
-  const { redisUrl } = config;
-  const backend: QueueBackend =
-    redisUrl === undefined ? postgresBackend({ databaseUrl }) : redisBackend({ redisUrl });
+  const databaseUrl = await databaseUrlOf(config, silentLogger, closers);
+  const pool = await openStore(databaseUrl, silentLogger, closers, STATEMENT_MAX_MS);
+  const backend = openBackend(config, databaseUrl);
   const queues: JobQueue[] = [];
   for (const name of QUEUE_NAMES) {
     const queue = await backend.openQueue(name, () => undefined);

@@ -11,15 +11,12 @@ import type { ResilientSessionServices } from '../src/asr/resilient-session.ts';
 import { systemClock } from '../src/clock.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { KeyFile } from '../src/dashscope/key-file.ts';
-import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { CallscribeError, toError } from '../src/errors.ts';
 import { type CallId, isUuid } from '../src/ids.ts';
 import { takeLease } from '../src/lease.ts';
 import { createLogger, type Logger } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
-import { postgresBackend } from '../src/queue/postgres-backend.ts';
 import { QueuePublisher } from '../src/queue/publisher.ts';
-import { redisBackend } from '../src/queue/redis-backend.ts';
 import { openKeptLeg } from '../src/recording/kept-call.ts';
 import { openSpoolKey } from '../src/recording/spool-key.ts';
 import { recogniseAgain } from '../src/recovery/recognise-again.ts';
@@ -27,6 +24,7 @@ import type { UnrecognisedCalls } from '../src/recovery/unrecognised-calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { runRoot } from './main.ts';
 import { openRecognition } from './recognition.ts';
+import { databaseUrlOf, openBackend } from './stores.ts';
 import { unrecognisedCalls } from './unrecognised.ts';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -182,16 +180,15 @@ async function openJob(config: Config, calls: UnrecognisedCalls, closers: CloseS
 
 /** The rows are written by the service's own workers; where none runs now, when one does. */
 async function openPublisher(config: Config, logger: Logger, closers: CloseStack): Promise<QueuePublisher> {
-  const { redisUrl, dataDir } = config;
-  let { databaseUrl } = config;
-  if (redisUrl === undefined && databaseUrl === undefined) {
-    const postgres = await startEmbeddedPostgres({ dataDir, logger });
-    closers.add(() => postgres.close());
-    databaseUrl = postgres.url;
-  }
-  const backend =
-    redisUrl === undefined ? postgresBackend({ databaseUrl: databaseUrl ?? '' }) : redisBackend({ redisUrl });
-  const publisher = await QueuePublisher.open({ backend, dataDir, logger, clock: systemClock });
+  // Redis alone will do.
+  const databaseUrl =
+    config.redisUrl === undefined ? await databaseUrlOf(config, logger, closers) : undefined;
+  const publisher = await QueuePublisher.open({
+    backend: openBackend(config, databaseUrl),
+    dataDir: config.dataDir,
+    logger,
+    clock: systemClock,
+  });
   closers.add(() => publisher.close());
   return publisher;
 }

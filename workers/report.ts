@@ -9,7 +9,6 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 
 import { loadConfig } from '../src/config.ts';
-import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { CallscribeError } from '../src/errors.ts';
 import { readAnsweredCalls } from '../src/ledger/answered-calls.ts';
 import { type LedgerFigures, ledgerFigures } from '../src/ledger/ledger-figures.ts';
@@ -22,10 +21,10 @@ import {
   type ReportSpan,
   type ReportTotals,
 } from '../src/store/load-report.ts';
-import { migrate } from '../src/store/migrate.ts';
-import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import type { Pool } from '../src/store/pool.ts';
 import { CloseStack } from './close-stack.ts';
 import { runRoot } from './main.ts';
+import { databaseUrlOf, openStore } from './stores.ts';
 
 const DAY_MS = 86_400_000;
 const STATEMENT_MAX_MS = 600_000;
@@ -78,21 +77,6 @@ function readOrder(args: readonly string[]): Order | undefined {
     dataDirs: Array.isArray(given.dataDir) ? given.dataDir : [],
     format: given.json === true ? 'json' : 'text',
   };
-}
-
-async function openStore(closers: CloseStack): Promise<Pool> {
-  const config = loadConfig(process.env);
-  let { databaseUrl } = config;
-  if (databaseUrl === undefined) {
-    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, logger: silentLogger });
-    closers.add(() => postgres.close());
-    databaseUrl = postgres.url;
-  }
-  const pool = createPool({ databaseUrl, logger: silentLogger, statementMaxMs: STATEMENT_MAX_MS });
-  closers.add(() => pool.end());
-  await checkDatabase(pool);
-  await migrate(databaseUrl, silentLogger);
-  return pool;
 }
 
 async function compareLedgers(pool: Pool, order: Order): Promise<LedgerFigures> {
@@ -179,7 +163,8 @@ await runRoot(async () => {
   if (order === undefined) return;
   const closers = new CloseStack();
   try {
-    const pool = await openStore(closers);
+    const databaseUrl = await databaseUrlOf(loadConfig(process.env), silentLogger, closers);
+    const pool = await openStore(databaseUrl, silentLogger, closers, STATEMENT_MAX_MS);
     const ledger = await compareLedgers(pool, order);
     const { totals, gaps } = await loadReport(pool, order);
     const { from, to } = order;

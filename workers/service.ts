@@ -6,16 +6,13 @@ import { type Config, ConfigError } from '../src/config.ts';
 import type { ApiKey } from '../src/dashscope/connection.ts';
 import { KeyFile } from '../src/dashscope/key-file.ts';
 import type { Edge } from '../src/edge/edge.ts';
-import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { CallscribeError } from '../src/errors.ts';
 import { startHttpServer } from '../src/http/server.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
-import { postgresBackend } from '../src/queue/postgres-backend.ts';
 import { QueuePublisher } from '../src/queue/publisher.ts';
-import { redisBackend } from '../src/queue/redis-backend.ts';
 import { claimPorts } from '../src/rtp/port-claim.ts';
 import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
 import { SANDBOX_RATE_LIMIT, startSandbox } from '../src/sandbox/server.ts';
@@ -29,6 +26,7 @@ import { observeProcess } from './observe-process.ts';
 import { openRecognition } from './recognition.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
+import { databaseUrlOf, openBackend } from './stores.ts';
 import { startSweeper } from './sweeper.ts';
 
 /** What `npm start` runs in one process. */
@@ -138,9 +136,7 @@ class Starter {
     const needed = config.redisUrl === undefined || roles.some((role) => role !== 'intake');
     if (!needed || config.databaseUrl !== undefined) return config.databaseUrl;
     this.#step('starting the embedded Postgres (the first start takes some seconds)');
-    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, logger });
-    this.#closers.add(() => postgres.close());
-    return postgres.url;
+    return databaseUrlOf(config, logger, this.#closers);
   }
 
   async #openStore(databaseUrl: string): Promise<Pool> {
@@ -304,10 +300,4 @@ class Starter {
     observeOutbox(this.#metrics, publisher);
     return publisher;
   }
-}
-
-function openBackend(config: Config, databaseUrl: string | undefined): QueueBackend {
-  if (config.redisUrl !== undefined) return redisBackend({ redisUrl: config.redisUrl });
-  if (databaseUrl === undefined) throw new Error('unreachable: without Redis there is always a database');
-  return postgresBackend({ databaseUrl });
 }

@@ -7,15 +7,13 @@ import { basename, join } from 'node:path';
 import process from 'node:process';
 
 import { type Config, loadConfig } from '../src/config.ts';
-import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { CallscribeError, systemCode } from '../src/errors.ts';
 import { newCallId, newLegId } from '../src/ids.ts';
 import { createLogger, type Logger } from '../src/log.ts';
 import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
 import { startSandbox } from '../src/sandbox/server.ts';
 import { completeCall } from '../src/store/complete-call.ts';
-import { migrate } from '../src/store/migrate.ts';
-import { checkDatabase, createPool, type Pool, toStoreError } from '../src/store/pool.ts';
+import { type Pool, toStoreError } from '../src/store/pool.ts';
 import { saveCall } from '../src/store/save-call.ts';
 import { saveSentence } from '../src/store/save-sentence.ts';
 import { callOfFile } from '../src/transcribe/call-of-file.ts';
@@ -28,6 +26,7 @@ import { transcribeFile, type TranscribeOptions } from '../src/transcribe/transc
 import type { FileTranscript } from '../src/transcribe/transcript.ts';
 import { CloseStack } from './close-stack.ts';
 import { runRoot } from './main.ts';
+import { databaseUrlOf, openStore } from './stores.ts';
 
 const print = (text: string): void => void process.stdout.write(text);
 /** Standard output is for transcripts. */
@@ -62,7 +61,7 @@ async function run(paths: readonly string[], options: TranscribeCommandOptions):
   try {
     if (options.output !== undefined) await makeDirectory(options.output);
     const service = await openService(config, logger, closers);
-    const pool = options.store ? await openStore(config, logger, closers) : undefined;
+    const pool = options.store ? await openTables(config, logger, closers) : undefined;
     const job: Job = { options, config, service, pool, signal, taken: new Set() };
     let done = 0;
     const files = await findFiles(paths);
@@ -143,19 +142,9 @@ async function openService(
   return { url: sandbox.url, apiKey: 'sandbox' };
 }
 
-async function openStore(config: Config, logger: Logger, closers: CloseStack): Promise<Pool> {
-  let { databaseUrl } = config;
-  if (databaseUrl === undefined) {
-    say('No DATABASE_URL: starting the embedded Postgres.');
-    const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, logger });
-    closers.add(() => postgres.close());
-    databaseUrl = postgres.url;
-  }
-  const pool = createPool({ databaseUrl, logger });
-  closers.add(() => pool.end());
-  await checkDatabase(pool);
-  await migrate(databaseUrl, logger);
-  return pool;
+async function openTables(config: Config, logger: Logger, closers: CloseStack): Promise<Pool> {
+  if (config.databaseUrl === undefined) say('No DATABASE_URL: starting the embedded Postgres.');
+  return openStore(await databaseUrlOf(config, logger, closers), logger, closers);
 }
 
 /** @returns the call's id */
