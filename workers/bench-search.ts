@@ -11,7 +11,8 @@ import { parseQuery } from '../src/search/query.ts';
 import { seededRandom } from '../src/seeded-random.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { createPool, type Pool } from '../src/store/pool.ts';
-import { type SearchFilter, searchSentences } from '../src/store/search-sentences.ts';
+import type { SearchFilter } from '../src/store/search-filter.ts';
+import { searchSentences } from '../src/store/search-sentences.ts';
 
 export interface SearchBenchOptions {
   readonly sentences: number;
