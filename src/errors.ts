@@ -52,6 +52,9 @@ export const ERROR_CODES = {
   ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
   ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
 
+  // live
+  BUS_UNREACHABLE: 'the bus between processes (Redis, or Postgres in its place) cannot be subscribed to',
+
   // reading
   QUERY_INVALID: 'a search query asks for nothing that can be searched for',
   QUERY_TOO_COSTLY: 'a search finds more than can be looked through in the time that it has',
