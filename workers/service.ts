@@ -7,7 +7,7 @@ import type { ApiKey } from '../src/dashscope/connection.ts';
 import { KeyFile } from '../src/dashscope/key-file.ts';
 import type { Edge } from '../src/edge/edge.ts';
 import { CallscribeError } from '../src/errors.ts';
-import { startHttpServer } from '../src/http/server.ts';
+import { type HttpServer, startHttpServer } from '../src/http/server.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
@@ -18,6 +18,7 @@ import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
 import { SANDBOX_RATE_LIMIT, startSandbox } from '../src/sandbox/server.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import { startApiRole } from './api.ts';
 import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
@@ -30,7 +31,7 @@ import { databaseUrlOf, openBackend } from './stores.ts';
 import { startSweeper } from './sweeper.ts';
 
 /** What `npm start` runs in one process. */
-export const ROLES = ['intake', 'sentences', 'calls'] as const;
+export const ROLES = ['intake', 'sentences', 'calls', 'api'] as const;
 /** What `npm run worker` can run alone. `edge`: the embedded SIP edge, for the intakes of other processes. */
 export const WORKER_ROLES = [...ROLES, 'edge'] as const;
 export type RoleName = (typeof WORKER_ROLES)[number];
@@ -105,6 +106,7 @@ class Starter {
     const pool = databaseUrl === undefined ? undefined : await this.#openStore(databaseUrl);
     const backend = openBackend(config, databaseUrl);
     if (pool !== undefined) await this.#startWriters(pool, backend);
+    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http);
     const intake = roles.includes('intake') ? await this.#startIntake(backend) : undefined;
     started = true;
     return this.#service(http.url, pool, intake);
@@ -165,6 +167,20 @@ class Starter {
     const { config } = this.#options;
     const sweeper = startSweeper({ pool, config, metrics: this.#metrics, logger, clock: systemClock });
     this.#closers.add(() => sweeper.close());
+  }
+
+  async #startApi(pool: Pool, http: HttpServer): Promise<void> {
+    const { config, logger } = this.#options;
+    this.#step('starting the api role');
+    const role = await startApiRole({
+      config,
+      pool,
+      http,
+      metrics: this.#metrics,
+      logger,
+      clock: systemClock,
+    });
+    this.#closers.add(() => role.close());
   }
 
   async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
