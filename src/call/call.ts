@@ -5,10 +5,11 @@ import { type CallId, newCallId } from '../ids.ts';
 import type { CallRecording, Recordings } from '../recording/recordings.ts';
 import { IdentifierSet } from '../sip/identifiers.ts';
 import { weakestMapping } from '../sip/parties.ts';
-import type { RoleRule } from '../sip/role-rules.ts';
+import type { PartyRole, RoleRule } from '../sip/role-rules.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
 import { CallDialog, type CallDialogOptions, type DialogCall } from './call-dialog.ts';
+import { CallPause, type PauseState } from './call-pause.ts';
 import type { CallJournal, OpenCallJournal } from './journal.ts';
 import { Leg } from './leg.ts';
 import type { LegServices } from './leg-services.ts';
@@ -36,6 +37,8 @@ export interface CallOptions {
 /** How many dialogs one call may have over its life: two as a rule, more where ends come and go. */
 const DIALOGS_MAX = 32;
 const WRITTEN_AGAIN_MS = 5_000;
+/** Whose every call is. */
+const TENANT = 'default';
 
 /**
  * One call, from its first offer to its last sentence:
@@ -69,6 +72,13 @@ export class Call implements DialogCall {
   /** Held back, because a call that is never answered leaves no row. */
   readonly #eventsBeforeAnswer: CallEvent[] = [];
   #closing: Promise<void> | undefined;
+  readonly #pause = new CallPause({
+    legs: () => this.#legs.filter((leg) => !leg.isClosed),
+    onEvent: (kind, detail) => {
+      this.event(kind, detail);
+    },
+    now: () => this.now(),
+  });
 
   constructor(services: CallServices, options: CallOptions) {
     this.#services = services;
@@ -137,6 +147,32 @@ export class Call implements DialogCall {
     this.#remove(dialog, reason).catch((error: unknown) => {
       this.#services.logger.error({ err: toError(error), callId: this.id }, 'call did not end cleanly');
     });
+  }
+
+  /** Whether it was answered and has not begun to end: only then it takes commands. */
+  get isRunning(): boolean {
+    return this.#state === 'active' && this.#closing === undefined;
+  }
+
+  /** From here on nothing is kept of what is said and pressed. @param by who asked for it; see `CallPause` */
+  pause(by: string): PauseState {
+    return this.#pause.pause(by);
+  }
+
+  resume(by: string): Promise<PauseState> {
+    return this.#pause.resume(by);
+  }
+
+  /** See `CallParties.setRole`. */
+  relabel(
+    legNo: number,
+    role: PartyRole,
+    by: string,
+  ): { readonly found: boolean; readonly changed: boolean } {
+    const leg = this.#legs.find((each) => each.legNo === legNo);
+    const dialog = this.#dialogs.find(({ parties }) => parties.knows(legNo));
+    if (leg === undefined || dialog === undefined) return { found: false, changed: false };
+    return { found: true, changed: dialog.setRole(leg, role, by) };
   }
 
   /** Ends the call from our side, by BYE; resolves when that is answered, or was given up. Never rejects. */
@@ -235,6 +271,7 @@ export class Call implements DialogCall {
     const legNo = (this.#legNumbers += 1) - 1;
     const leg = await Leg.open(this.#services, {
       callId: this.id,
+      tenant: TENANT,
       legNo,
       line,
       peerAddress,
@@ -262,6 +299,7 @@ export class Call implements DialogCall {
       return undefined;
     }
     this.#legs.push(leg);
+    this.#pause.follow(leg);
     return leg;
   }
 
@@ -322,7 +360,7 @@ export class Call implements DialogCall {
       revision: this.#revision,
       state: this.#state === 'closed' ? (noneRecognised ? 'failed' : 'finishing') : 'active',
       sipCallId: first.sipCallId,
-      tenant: 'default',
+      tenant: TENANT,
       direction: first.parties.direction,
       mapping: weakestMapping(this.#dialogs.map(({ parties }) => parties.mapping)),
       startedAt: this.#startedAt,
