@@ -52,9 +52,37 @@ export const ERROR_CODES = {
   ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
   ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
 
+  // live
+  BUS_UNREACHABLE: 'the bus between processes (Redis, or Postgres in its place) cannot be subscribed to',
+
+  // commands to running calls
+  CALL_UNKNOWN: 'there is no such call, or not for whoever asks',
+  CALL_NOT_RUNNING: 'a command that only a running call can take was given to another',
+  CALL_RUNNING: 'a command that only an ended call can take was given to one that goes on',
+  LEG_UNKNOWN: 'the call has no such leg',
+  AUDIO_NOT_KEPT: 'nothing is kept of the audio that is to be recognised',
+  CONTROL_TIMEOUT: 'no intake answered a command in time',
+  CONTROL_FAILED: 'the intake of a call could not do what it was told',
+  CONTROL_BUSY: 'more commands wait for an answer than the stated bound',
+
   // reading
   QUERY_INVALID: 'a search query asks for nothing that can be searched for',
   QUERY_TOO_COSTLY: 'a search finds more than can be looked through in the time that it has',
+
+  // the API (src/api/problem.ts gives each its HTTP status)
+  REQUEST_INVALID: 'a request does not have the shape that the API describes',
+  CURSOR_INVALID: 'a cursor was not given by this API, or belongs to another list',
+  UNAUTHENTICATED: 'a request without a credential that is known and still valid',
+  LOOPBACK_ONLY:
+    'no token is configured, so only clients on this machine are served, directly and by its own name',
+  SCOPE_MISSING: 'the credential is valid, and does not allow this',
+  NOT_FOUND: 'there is no such thing, or the credential may not know of it',
+  BODY_TOO_LARGE: 'the body of a request is larger than the stated bound',
+  MEDIA_TYPE_UNSUPPORTED: 'the body of a request is of a type that the route does not take',
+  RANGE_NOT_SATISFIABLE: 'a byte range that the file does not have',
+  TOO_MANY_REQUESTS: 'the credential, or the address, asks more often than it may',
+  NOT_READY: 'this process is starting or stopping',
+  INTERNAL: 'a fault of ours, noted in the log under the id of the request',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Every figure that a process shows at /metrics: name, unit and labels in one table. */
 export interface Metrics {
@@ -46,6 +46,12 @@ export interface Metrics {
   readonly asrOutcomes: Counter<'outcome'>;
   readonly asrUnrecognisedMs: Counter;
   readonly unrecognisedCalls: Counter<'outcome'>;
+  /** What went over the bus between processes (src/bus/bus.ts). */
+  readonly busMessages: Counter<'outcome'>;
+  /** Answered requests of the API; the route is its template, never the address that was asked for. */
+  readonly apiRequests: Histogram<'method' | 'route' | 'status'>;
+  /** Requests that were turned away before their route, by reason (src/errors.ts). */
+  readonly apiRefusals: Counter<'reason'>;
 }
 
 export function createMetrics(): Metrics {
@@ -206,6 +212,14 @@ export function createMetrics(): Metrics {
       labelNames: ['outcome'],
       registers,
     }),
+    busMessages: new Counter({
+      name: 'callscribe_bus_messages_total',
+      help:
+        'messages on the bus between processes by outcome (sent, received, dropped, failed: their listener threw), ' +
+        'packets that could not be read (malformed), and times that listeners may have missed some (lost)',
+      labelNames: ['outcome'],
+      registers,
+    }),
     unrecognisedCalls: new Counter({
       name: 'callscribe_unrecognised_calls_total',
       help: 'calls that ended with audio that no recogniser took (kept: for npm run recognise, lost: it could not be kept)',
@@ -215,6 +229,19 @@ export function createMetrics(): Metrics {
     asrUnrecognisedMs: new Counter({
       name: 'callscribe_asr_unrecognised_ms_total',
       help: 'milliseconds of audio that sessions gave up; what of it can be recognised later waits in DATA_DIR',
+      registers,
+    }),
+    apiRequests: new Histogram({
+      name: 'callscribe_api_request_seconds',
+      help: 'answered requests of the API by method, route and status; of streams until their end',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    apiRefusals: new Counter({
+      name: 'callscribe_api_refusals_total',
+      help: 'requests turned away for who sent them (UNAUTHENTICATED, LOOPBACK_ONLY, SCOPE_MISSING, TOO_MANY_REQUESTS)',
+      labelNames: ['reason'],
       registers,
     }),
   };

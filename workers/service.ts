@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 
 import { createResilientOpener } from '../src/asr/resilient-session.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import { systemClock } from '../src/clock.ts';
 import { type Config, ConfigError } from '../src/config.ts';
 import type { ApiKey } from '../src/dashscope/connection.ts';
 import { KeyFile } from '../src/dashscope/key-file.ts';
 import type { Edge } from '../src/edge/edge.ts';
 import { CallscribeError } from '../src/errors.ts';
-import { startHttpServer } from '../src/http/server.ts';
+import { type HttpServer, startHttpServer } from '../src/http/server.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
@@ -18,6 +19,7 @@ import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
 import { SANDBOX_RATE_LIMIT, startSandbox } from '../src/sandbox/server.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import { startApiRole } from './api.ts';
 import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
@@ -26,11 +28,11 @@ import { observeProcess } from './observe-process.ts';
 import { openRecognition } from './recognition.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
-import { databaseUrlOf, openBackend } from './stores.ts';
+import { databaseUrlOf, openBackend, openBus } from './stores.ts';
 import { startSweeper } from './sweeper.ts';
 
 /** What `npm start` runs in one process. */
-export const ROLES = ['intake', 'sentences', 'calls'] as const;
+export const ROLES = ['intake', 'sentences', 'calls', 'api'] as const;
 /** What `npm run worker` can run alone. `edge`: the embedded SIP edge, for the intakes of other processes. */
 export const WORKER_ROLES = [...ROLES, 'edge'] as const;
 export type RoleName = (typeof WORKER_ROLES)[number];
@@ -85,7 +87,7 @@ class Starter {
   }
 
   async start(): Promise<Service> {
-    const { config, roles } = this.#options;
+    const { config, roles, logger } = this.#options;
     let started = false;
     this.#readiness['started'] = () => started;
     observeProcess(this.#metrics);
@@ -104,8 +106,11 @@ class Starter {
     const databaseUrl = await this.#databaseUrl();
     const pool = databaseUrl === undefined ? undefined : await this.#openStore(databaseUrl);
     const backend = openBackend(config, databaseUrl);
+    const bus = openBus(config, databaseUrl, { logger, metrics: this.#metrics });
+    this.#closers.add(() => bus.close());
     if (pool !== undefined) await this.#startWriters(pool, backend);
-    const intake = roles.includes('intake') ? await this.#startIntake(backend) : undefined;
+    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus);
+    const intake = roles.includes('intake') ? await this.#startIntake(backend, bus) : undefined;
     started = true;
     return this.#service(http.url, pool, intake);
   }
@@ -167,7 +172,22 @@ class Starter {
     this.#closers.add(() => sweeper.close());
   }
 
-  async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
+  async #startApi(pool: Pool, http: HttpServer, bus: Bus): Promise<void> {
+    const { config, logger } = this.#options;
+    this.#step('starting the api role');
+    const role = await startApiRole({
+      config,
+      pool,
+      http,
+      bus,
+      metrics: this.#metrics,
+      logger,
+      clock: systemClock,
+    });
+    this.#closers.add(() => role.close());
+  }
+
+  async #startIntake(backend: QueueBackend, bus: Bus): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
     const { config, logger } = this.#options;
     await this.#claimPorts();
     const recogniser = await this.#recogniser();
@@ -190,6 +210,7 @@ class Starter {
       publisher,
       canPublish: () => publisher.state === 'ready',
       live: this.#live,
+      bus,
       metrics: this.#metrics,
       logger,
       clock: systemClock,
