@@ -14,7 +14,8 @@ import { migrate } from '../src/store/migrate.ts';
 import { makeMonths } from '../src/store/months.ts';
 import { createPool, type Pool } from '../src/store/pool.ts';
 import type { SearchFilter, SearchPosition } from '../src/store/search-filter.ts';
-import { searchSentences } from '../src/store/search-sentences.ts';
+import { SEARCH_MAX_MS, searchSentences } from '../src/store/search-sentences.ts';
+import { withinCost } from '../src/store/within-cost.ts';
 
 const END_MS = Date.UTC(2026, 10, 22);
 const DAYS = 60;
@@ -320,7 +321,9 @@ async function timeOurs(pool: Pool, { filter = {}, deepPages = 1 }: Kind, query:
   let ms = 0;
   for (let page = 0; page < deepPages; page += 1) {
     const began = performance.now();
-    const found = await searchSentences(pool, { query: parseQuery(query), filter, after, limit: 20 });
+    const found = await withinCost(pool, SEARCH_MAX_MS, (db) =>
+      searchSentences(db, { query: parseQuery(query), filter, after, limit: 20 }),
+    );
     ms = performance.now() - began;
     const last = found.at(-1);
     if (found.length < 20 || last === undefined) break;

@@ -12,9 +12,10 @@ import { limitRequests } from './limits.ts';
 import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallRoutes } from './routes/calls.ts';
+import { addSearchRoutes } from './routes/search.ts';
 
 /** Every file of routes below /v1. */
-const ROUTES: readonly AddRoutes[] = [addCallRoutes];
+const ROUTES: readonly AddRoutes[] = [addCallRoutes, addSearchRoutes];
 
 /** What a route takes in its body, where it does not say otherwise. */
 const BODY_MAX_BYTES = 65_536;

@@ -10,17 +10,24 @@ export interface NamedCalls {
   readonly callIds: readonly CallId[] | undefined;
 }
 
+const CALLS_OF_AGENT = `
+select distinct call_id as id
+  from (select call_id from legs where role = 'agent' and lower(name) = lower($1)
+        union all
+        select call_id from legs where role = 'agent' and lower(uri_user(uri)) = lower($1)) as found
+ limit ${CALLS_MAX + 1}`;
 const CALLS_OF_NUMBER = `
-select distinct call_id as id from legs where reversed_number(uri) like reverse($1) || '%' limit ${CALLS_MAX + 1}`;
+select distinct call_id as id from legs where uri is not null and reversed_number(uri) like reverse($1) || '%' limit ${CALLS_MAX + 1}`;
 const CALLS_OF_IDENTIFIER = `
 select distinct call_id as id from call_identifiers where value = $1 limit ${CALLS_MAX + 1}`;
 
-/** The calls to which a number or an id narrows a search. @throws what `pg` throws; see `toStoreError` */
+/** The calls to which an agent, a number or an id narrows a search. @throws what `pg` throws; see `toStoreError` */
 export async function findCallsOf(db: Queryable, filter: SearchFilter): Promise<NamedCalls> {
   const named: (readonly CallId[])[] = [];
   if (filter.callId !== undefined) named.push([filter.callId]);
   if (filter.number !== undefined) named.push(await idsOf(db, CALLS_OF_NUMBER, filter.number));
   if (filter.identifier !== undefined) named.push(await idsOf(db, CALLS_OF_IDENTIFIER, filter.identifier));
+  if (filter.agent !== undefined) named.push(await idsOf(db, CALLS_OF_AGENT, filter.agent));
   const few = named.filter((ids) => ids.length <= CALLS_MAX).sort((a, b) => a.length - b.length);
   return { callIds: few[0] };
 }

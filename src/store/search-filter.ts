@@ -1,3 +1,4 @@
+import type { LegRecord } from '../call/record.ts';
 import type { CallId, LegId } from '../ids.ts';
 import type { SearchQuery } from '../search/query.ts';
 
@@ -13,7 +14,7 @@ export interface SearchFilter {
   /** `positive`, `negative` or `neutral`. */
   readonly emotion?: string | undefined;
   readonly callId?: CallId | undefined;
-  /** In calls of this agent: the name, or the user part of the address, of a leg whose role is `agent`. */
+  /** In calls of this agent: the name, or the user of the address, of a leg whose role is `agent`; case does not matter. */
   readonly agent?: string | undefined;
   /** In calls with this number on a leg, with or without its country and trunk prefix; digits. */
   readonly number?: string | undefined;
@@ -33,7 +34,7 @@ export interface FoundSentence extends SearchPosition {
   readonly callId: CallId;
   readonly tenant: string;
   readonly legNo: number;
-  readonly role: string;
+  readonly role: LegRecord['role'];
   readonly beginMs: number;
   readonly endMs: number;
   readonly beginAt: Date;

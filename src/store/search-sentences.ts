@@ -1,12 +1,10 @@
-import { CallscribeError } from '../errors.ts';
-import type { Pool, Queryable } from './pool.ts';
-import { withTransaction } from './pool.ts';
+import type { Queryable } from './pool.ts';
 import { findCallsOf } from './search-calls.ts';
 import type { FoundSentence, SearchOptions } from './search-filter.ts';
 import { searchSpans } from './search-spans.ts';
 import { type SearchScope, searchStatement, type SearchWay } from './search-statement.ts';
 
-/** A search that takes longer is ended by the server. */
+/** How long each of its statements may take, at most. */
 export const SEARCH_MAX_MS = 2_000;
 
 /**
@@ -18,21 +16,15 @@ export const SEARCH_MAX_MS = 2_000;
  * what is rare. So the newest `WINDOW_ROWS` are looked through first. Where they do not fill the page, less than
  * `limit` in so many rows match, and the index has little to give.
  *
- * @throws {CallscribeError} QUERY_TOO_COSTLY; else what `pg` throws, see `toStoreError`
+ * @param db within a transaction, see `withinCost`
+ * @throws what `pg` throws, see `toStoreError`
  */
-export async function searchSentences(pool: Pool, options: SearchOptions): Promise<readonly FoundSentence[]> {
-  return withTransaction(pool, async (client) => {
-    await client.query(SESSION);
-    return find(client, options);
-  }).catch((error: unknown) => {
-    throw tooCostly(error) ?? error;
-  });
-}
-
-/** Never through all rows by accident: what the planner thinks is cheap rests on guesses about pairs. */
-const SESSION = `set local statement_timeout = ${SEARCH_MAX_MS}; set local enable_seqscan = off; set local jit = off`;
-
-async function find(db: Queryable, options: SearchOptions): Promise<readonly FoundSentence[]> {
+export async function searchSentences(
+  db: Queryable,
+  options: SearchOptions,
+): Promise<readonly FoundSentence[]> {
+  // Never through all rows by accident: what the planner thinks is cheap rests on guesses about pairs.
+  await db.query('set local enable_seqscan = off');
   const { filter, after, limit } = options;
   const calls = await findCallsOf(db, filter);
   if (calls.callIds?.length === 0) return [];
@@ -53,16 +45,3 @@ async function find(db: Queryable, options: SearchOptions): Promise<readonly Fou
   }
   return found;
 }
-
-function tooCostly(error: unknown): CallscribeError | undefined {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  if (code !== QUERY_CANCELED) return undefined;
-  return new CallscribeError(
-    'QUERY_TOO_COSTLY',
-    `search: found too much in ${SEARCH_MAX_MS / 1_000} s to order it; narrow the time, or add a rarer word`,
-    { cause: error },
-  );
-}
-
-/** SQLSTATE of a statement that ran into its time limit. */
-const QUERY_CANCELED = '57014';

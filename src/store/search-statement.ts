@@ -66,7 +66,7 @@ export function searchStatement(
   if (filter.agent !== undefined) {
     const agent = value(filter.agent);
     around.push(`(select true ${legOfCall} and legs.role = 'agent'
-        and (legs.name = ${agent} or substring(legs.uri from '^(?:sips?|tel):([^@;>]*)') = ${agent}) limit 1)`);
+        and (lower(legs.name) = lower(${agent}) or lower(uri_user(legs.uri)) = lower(${agent})) limit 1)`);
   }
   if (filter.number !== undefined) {
     around.push(

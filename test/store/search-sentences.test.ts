@@ -13,8 +13,14 @@ import { makeMonths } from '../../src/store/months.ts';
 import { createPool, type Pool } from '../../src/store/pool.ts';
 import { saveCall } from '../../src/store/save-call.ts';
 import { saveSentences } from '../../src/store/save-sentence.ts';
-import type { FoundSentence, SearchFilter, SearchPosition } from '../../src/store/search-filter.ts';
+import type {
+  FoundSentence,
+  SearchFilter,
+  SearchOptions,
+  SearchPosition,
+} from '../../src/store/search-filter.ts';
 import { searchSentences } from '../../src/store/search-sentences.ts';
+import { withinCost } from '../../src/store/within-cost.ts';
 import type { FinalSentence } from '../../src/transcript/sentence.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { aCall, aLeg, aSentence } from '../support/facts.ts';
@@ -142,10 +148,13 @@ function newestFirst(a: SearchPosition, b: SearchPosition): number {
   return a.legId < b.legId ? 1 : -1;
 }
 
+const pageOf = (options: SearchOptions): Promise<readonly FoundSentence[]> =>
+  withinCost(pool, 30_000, (db) => searchSentences(db, options));
+
 async function search(query: string, filter: SearchFilter, limit: number): Promise<readonly FoundSentence[]> {
   const found: FoundSentence[] = [];
   for (;;) {
-    const page = await searchSentences(pool, {
+    const page = await pageOf({
       query: parseQuery(query),
       filter,
       after: found.at(-1),
@@ -221,10 +230,10 @@ describe('numbers', () => {
 it('a cursor stays where it is while new calls come', async () => {
   const query = { query: parseQuery('话费'), filter: { tenant: 'a' }, windowRows: WINDOW_ROWS };
   const expected = scan('话费', { tenant: 'a' });
-  const first = await searchSentences(pool, { ...query, limit: 5 });
+  const first = await pageOf({ ...query, limit: 5 });
   const call = aCall({ tenant: 'late' });
   const late = { callId: call.id, legId: call.legs[0]!.id, tenant: 'a', text: '话费话费' };
   await saveSentences(pool, [aSentence(late)]);
-  const second = await searchSentences(pool, { ...query, after: first.at(-1), limit: 5 });
+  const second = await pageOf({ ...query, after: first.at(-1), limit: 5 });
   expect([...first, ...second].map(keyOf)).toEqual(expected.slice(0, 10));
 });
