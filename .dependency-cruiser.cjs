@@ -23,7 +23,8 @@ const ROOMS = {
   recording: { values: ['audio'], types: ['rtp', 'asr', 'sip'] },
   outbox: { values: [], types: [] },
   queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
-  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip'] },
+  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip', 'webhooks'] },
+  webhooks: { values: [], types: ['figures'] },
   search: { values: [], types: [] },
   figures: { values: [], types: ['call'] },
   forget: { values: [], types: [] },
@@ -62,6 +63,8 @@ const LIBRARIES = {
   fastify: '^src/http/',
   'sdp-transform': '^src/(sip|caller)/',
   'fast-xml-parser': '^src/sip/',
+  standardwebhooks: '^src/webhooks/',
+  undici: '^src/webhooks/',
 };
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
@@ -77,6 +80,7 @@ const PURE = [
   'recording/(container|frames|block-builder|block-index|replayed-audio|stereo-mix|recording-file)',
   'outbox/(record|memory-tail)',
   'queue/(jobs|parcel)',
+  'webhooks/(events|addresses|verdict)',
   'demo/compare',
   'recovery/journal-lines',
   'chaos/(script|verdict|kinds|soak-figures)',
