@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
+import { type EnvironmentToken, parseEnvironmentToken } from './access/environment-tokens.ts';
 import type { ResiliencePolicy } from './asr/resilience-policy.ts';
 import { CallscribeError } from './errors.ts';
 import { DIGEST_ALGORITHMS, type DigestAuthentication } from './sip/digest.ts';
@@ -75,6 +76,13 @@ export interface Config {
     readonly dtmfDigits: 'store' | 'hide';
   };
   readonly http: HostPort;
+  readonly api: {
+    /** Beside those that `npm run tokens` makes. */
+    readonly tokens: readonly EnvironmentToken[];
+    /** Origins whose pages may ask. */
+    readonly corsOrigins: readonly string[];
+    readonly requestsPerMinute: number;
+  };
   readonly dataDir: string;
   /** What the outbox may take on disk while queue or database are away. */
   readonly outboxMaxBytes: number;
@@ -152,7 +160,7 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /** Settings of the contract that this version does not act upon yet; set ones are named at start. */
-const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'API_TOKENS', 'ROUTES_FILE'] as const;
+const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'ROUTES_FILE'] as const;
 
 const trimmed = z.string().trim();
 const text = trimmed.min(1);
@@ -278,6 +286,13 @@ const environment = z.object({
     host: '127.0.0.1',
     port: 8080,
   }),
+  API_TOKENS: setting('a comma list of NAME:SECRET or NAME:SECRET:SCOPE+SCOPE', (value) =>
+    list(value, parseEnvironmentToken),
+  ).default([]),
+  API_CORS_ORIGINS: setting('a comma list of origins such as https://crm.example.com', (value) =>
+    list(value, (part) => (URL.canParse(part) && new URL(part).origin === part ? part : undefined)),
+  ).default([]),
+  API_REQUESTS_PER_MINUTE: integer(1, 1_000_000).default(600),
   DATA_DIR: text.default('.data'),
   OUTBOX_MAX_MB: integer(16, 1_000_000).default(2_048),
   RECORDING: setting('keep, none or memory', (value) =>
@@ -392,6 +407,11 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       dtmfDigits: value.DTMF_DIGITS,
     },
     http: value.HTTP_LISTEN,
+    api: {
+      tokens: value.API_TOKENS,
+      corsOrigins: value.API_CORS_ORIGINS,
+      requestsPerMinute: value.API_REQUESTS_PER_MINUTE,
+    },
     dataDir: value.DATA_DIR,
     outboxMaxBytes: value.OUTBOX_MAX_MB * 1_048_576,
     rows: { keepDays: value.ROWS_KEEP_DAYS, giveUpAfterMs: value.CALL_HANGS_HOURS * 3_600_000 },

@@ -61,6 +61,21 @@ export const ERROR_CODES = {
   // reading
   QUERY_INVALID: 'a search query asks for nothing that can be searched for',
   QUERY_TOO_COSTLY: 'a search finds more than can be looked through in the time that it has',
+
+  // the API (src/api/problem.ts gives each its HTTP status)
+  REQUEST_INVALID: 'a request does not have the shape that the API describes',
+  CURSOR_INVALID: 'a cursor was not given by this API, or belongs to another list',
+  UNAUTHENTICATED: 'a request without a credential that is known and still valid',
+  LOOPBACK_ONLY:
+    'no token is configured, so only clients on this machine are served, directly and by its own name',
+  SCOPE_MISSING: 'the credential is valid, and does not allow this',
+  NOT_FOUND: 'there is no such thing, or the credential may not know of it',
+  BODY_TOO_LARGE: 'the body of a request is larger than the stated bound',
+  MEDIA_TYPE_UNSUPPORTED: 'the body of a request is of a type that the route does not take',
+  RANGE_NOT_SATISFIABLE: 'a byte range that the file does not have',
+  TOO_MANY_REQUESTS: 'the credential, or the address, asks more often than it may',
+  NOT_READY: 'this process is starting or stopping',
+  INTERNAL: 'a fault of ours, noted in the log under the id of the request',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

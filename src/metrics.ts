@@ -1,4 +1,4 @@
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Every figure that a process shows at /metrics: name, unit and labels in one table. */
 export interface Metrics {
@@ -48,6 +48,10 @@ export interface Metrics {
   readonly unrecognisedCalls: Counter<'outcome'>;
   /** Attempts to deliver a message, by what became of it (src/webhooks/verdict.ts). */
   readonly webhooks: Counter<'outcome'>;
+  /** Answered requests of the API; the route is its template, never the address that was asked for. */
+  readonly apiRequests: Histogram<'method' | 'route' | 'status'>;
+  /** Requests that were turned away before their route, by reason (src/errors.ts). */
+  readonly apiRefusals: Counter<'reason'>;
 }
 
 export function createMetrics(): Metrics {
@@ -226,6 +230,19 @@ export function createMetrics(): Metrics {
     asrUnrecognisedMs: new Counter({
       name: 'callscribe_asr_unrecognised_ms_total',
       help: 'milliseconds of audio that sessions gave up; what of it can be recognised later waits in DATA_DIR',
+      registers,
+    }),
+    apiRequests: new Histogram({
+      name: 'callscribe_api_request_seconds',
+      help: 'answered requests of the API by method, route and status; of streams until their end',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    apiRefusals: new Counter({
+      name: 'callscribe_api_refusals_total',
+      help: 'requests turned away for who sent them (UNAUTHENTICATED, LOOPBACK_ONLY, SCOPE_MISSING, TOO_MANY_REQUESTS)',
+      labelNames: ['reason'],
       registers,
     }),
   };

@@ -262,6 +262,7 @@ function final(source: ReturnType<typeof sentencesOfLegs>): FinalSentence {
   const endAt = new Date();
   return {
     ...source.next().value,
+    tenant: 'default',
     beginAt: endAt,
     endAt,
     emoTag: undefined,

@@ -7,7 +7,7 @@ import type { ApiKey } from '../src/dashscope/connection.ts';
 import { KeyFile } from '../src/dashscope/key-file.ts';
 import type { Edge } from '../src/edge/edge.ts';
 import { CallscribeError } from '../src/errors.ts';
-import { startHttpServer } from '../src/http/server.ts';
+import { type HttpServer, startHttpServer } from '../src/http/server.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
 import type { Logger } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
@@ -19,6 +19,7 @@ import { SANDBOX_RATE_LIMIT, startSandbox } from '../src/sandbox/server.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
 import { WEBHOOK_POLICY } from '../src/webhooks/verdict.ts';
+import { startApiRole } from './api.ts';
 import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
@@ -32,7 +33,7 @@ import { startSweeper } from './sweeper.ts';
 import { startWebhooksRole } from './webhooks.ts';
 
 /** What `npm start` runs in one process. */
-export const ROLES = ['intake', 'sentences', 'calls', 'webhooks'] as const;
+export const ROLES = ['intake', 'sentences', 'calls', 'webhooks', 'api'] as const;
 /** What `npm run worker` can run alone. `edge`: the embedded SIP edge, for the intakes of other processes. */
 export const WORKER_ROLES = [...ROLES, 'edge'] as const;
 export type RoleName = (typeof WORKER_ROLES)[number];
@@ -108,6 +109,7 @@ class Starter {
     const backend = openBackend(config, databaseUrl);
     if (pool !== undefined) await this.#startWriters(pool, backend);
     if (pool !== undefined && roles.includes('webhooks')) await this.#startWebhooks(pool, backend);
+    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http);
     const intake = roles.includes('intake') ? await this.#startIntake(backend) : undefined;
     started = true;
     return this.#service(http.url, pool, intake);
@@ -176,6 +178,20 @@ class Starter {
     this.#step('starting the webhooks role');
     const policy = { ...WEBHOOK_POLICY, ...limits };
     const role = await startWebhooksRole({ pool, backend, policy, allow, logger, metrics: this.#metrics });
+    this.#closers.add(() => role.close());
+  }
+
+  async #startApi(pool: Pool, http: HttpServer): Promise<void> {
+    const { config, logger } = this.#options;
+    this.#step('starting the api role');
+    const role = await startApiRole({
+      config,
+      pool,
+      http,
+      metrics: this.#metrics,
+      logger,
+      clock: systemClock,
+    });
     this.#closers.add(() => role.close());
   }
 

@@ -157,6 +157,7 @@ async function store(
   const callId = newCallId(startedAt);
   const { call, sentences } = callOfFile(transcript, {
     callId,
+    tenant: 'default',
     legIds: transcript.legs.map(() => newLegId(callId)),
     startedAt,
     endedAt: new Date(),

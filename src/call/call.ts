@@ -36,6 +36,8 @@ export interface CallOptions {
 /** How many dialogs one call may have over its life: two as a rule, more where ends come and go. */
 const DIALOGS_MAX = 32;
 const WRITTEN_AGAIN_MS = 5_000;
+/** Whose every call is. */
+const TENANT = 'default';
 
 /**
  * One call, from its first offer to its last sentence:
@@ -235,6 +237,7 @@ export class Call implements DialogCall {
     const legNo = (this.#legNumbers += 1) - 1;
     const leg = await Leg.open(this.#services, {
       callId: this.id,
+      tenant: TENANT,
       legNo,
       line,
       peerAddress,
@@ -322,7 +325,7 @@ export class Call implements DialogCall {
       revision: this.#revision,
       state: this.#state === 'closed' ? (noneRecognised ? 'failed' : 'finishing') : 'active',
       sipCallId: first.sipCallId,
-      tenant: 'default',
+      tenant: TENANT,
       direction: first.parties.direction,
       mapping: weakestMapping(this.#dialogs.map(({ parties }) => parties.mapping)),
       startedAt: this.#startedAt,

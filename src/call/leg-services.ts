@@ -41,6 +41,7 @@ export interface LegServices {
 
 export interface LegOptions {
   readonly callId: CallId;
+  readonly tenant: string;
   readonly legNo: number;
   readonly line: OfferedLine;
   /** Where the dialog's SIP comes from. */

@@ -253,13 +253,14 @@ export class Leg {
   }
 
   #start(at: Date): void {
-    const { callId, legNo, model, vocabularyId, onChange, onSentence } = this.#options;
+    const { callId, tenant, legNo, model, vocabularyId, onChange, onSentence } = this.#options;
     const { publisher, live, logger, openAsr } = this.#services;
     this.#startedAt = at;
     this.#recorder.start(at);
     this.#transcript = new LegTranscript({
       callId,
       legId: this.id,
+      tenant,
       legNo,
       startedAt: at,
       concealedMs: (beginMs, endMs) =>

@@ -1,3 +1,5 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+
 import { fastify, type FastifyInstance } from 'fastify';
 
 import type { HostPort } from '../config.ts';
@@ -14,8 +16,20 @@ export interface HttpServerOptions {
 export interface HttpServer {
   /** Such as `http://127.0.0.1:8080`, with the actual port where 0 was asked for. */
   readonly url: string;
+  /** For whoever listens to its upgrades. */
+  readonly server: Server;
+  /** Hands every request but those of this file to an app that is ready; until then they get 404. */
+  mount(app: MountedApp): void;
   close(): Promise<void>;
 }
+
+/** What answers requests without listening itself, such as a Fastify app. */
+export interface MountedApp {
+  routing(request: IncomingMessage, response: ServerResponse): void;
+}
+
+/** What this file serves itself, whatever is mounted. */
+const OWN_PATHS = /^\/(?:healthz|readyz|metrics)(?:\?|$)/;
 
 /**
  * Serves `/healthz` (the process is alive), `/readyz` (can take work; 503 with what is missing otherwise) and
@@ -24,7 +38,16 @@ export interface HttpServer {
  * @throws {CallscribeError} ADDRESS_IN_USE
  */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const app = fastify({ logger: false, bodyLimit: 65_536 });
+  let mounted: MountedApp | undefined;
+  const app = fastify({
+    logger: false,
+    bodyLimit: 65_536,
+    serverFactory: (handle) =>
+      createServer((request, response) => {
+        if (mounted === undefined || OWN_PATHS.test(request.url ?? '')) handle(request, response);
+        else mounted.routing(request, response);
+      }),
+  });
   app.get('/healthz', () => ({ status: 'ok' }));
   app.get('/readyz', (_request, reply) => {
     const checks = Object.fromEntries(
@@ -39,6 +62,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const url = await listen(app, options.listen);
   return {
     url,
+    server: app.server,
+    mount: (other) => {
+      mounted = other;
+    },
     close: async () => {
       await app.close();
     },

@@ -158,6 +158,8 @@ const anyObject = z.record(z.string(), z.unknown());
 const sentence: z.ZodType<FinalSentence> = z.object({
   callId,
   legId,
+  // Publishers before this field knew one tenant.
+  tenant: z.string().default('default'),
   legNo: count,
   sentenceNo: number,
   beginMs: ms,

@@ -103,6 +103,7 @@ async function recogniseLeg(
   const assembler = new TranscriptAssembler({
     callId: call.id,
     legId: record.id,
+    tenant: call.tenant,
     legNo: leg.legNo,
     startedAt: record.startedAt ?? kept.startedAt,
     sentenceCount: leg.sentenceCount,

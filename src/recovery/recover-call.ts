@@ -179,6 +179,7 @@ async function recoverLeg(services: RecoverCallServices, options: LegToRecover):
   const assembler = new TranscriptAssembler({
     callId: call.id,
     legId: leg.id,
+    tenant: call.tenant,
     legNo: leg.legNo,
     startedAt,
     sentenceCount: known.sentences,

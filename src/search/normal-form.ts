@@ -74,6 +74,9 @@ export function pairsOf(form: string): readonly number[] {
   return pairs.sort(ascending).filter((pair, at) => pair !== pairs[at - 1]);
 }
 
+/** {@link pairsOf} as Postgres writes an array. */
+export const pairsLiteral = (form: string): string => `{${pairsOf(form).join(',')}}`;
+
 const ascending = (a: number, b: number): number => a - b;
 
 /** A letter or digit, or what stands for one in another width, with the marks above and below it. */

@@ -1,3 +1,4 @@
+import { pairsLiteral, searchText } from '../search/normal-form.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
 import type { Queryable } from './pool.ts';
 
@@ -24,9 +25,9 @@ with given as materialized (
   select *
     from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[],
                 $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::float8[],
-                $13::text[], $14::integer[])
+                $13::text[], $14::integer[], $15::text[], $16::text[], $17::text[])
       as t (call_id, leg_id, leg_no, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words,
-            emo_tag, emo_confidence, asr_task_id, concealed_ms)
+            emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs)
    where not exists (select from forgotten_calls where forgotten_calls.call_id = t.call_id)
 ), call as (
   insert into calls (id) select distinct call_id from given order by 1 on conflict do nothing returning 1
@@ -38,9 +39,9 @@ with given as materialized (
   returning 1
 ), written as (
   insert into sentences (call_id, leg_id, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words,
-                         emo_tag, emo_confidence, asr_task_id, concealed_ms)
+                         emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs)
   select call_id, leg_id, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words::jsonb,
-         emo_tag, emo_confidence, asr_task_id, concealed_ms
+         emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs::integer[]
     from given where (select count(*) from leg) >= 0 order by leg_id, sentence_no
   on conflict (leg_id, sentence_no) do nothing
   returning leg_id, sentence_no
@@ -67,6 +68,7 @@ export async function saveSentences(
   sentences: readonly FinalSentence[],
 ): Promise<readonly SentenceOutcome[]> {
   if (sentences.length === 0) return [];
+  const searchTexts = sentences.map(({ text }) => searchText(text));
   const column = <T>(read: (sentence: FinalSentence) => T): T[] => sentences.map(read);
   const result = await db.query<{ leg_id: string; sentence_no: number; is_different: boolean }>({
     ...SAVE_SENTENCES,
@@ -85,6 +87,9 @@ export async function saveSentences(
       column(({ emoConfidence }) => emoConfidence),
       column(({ asrTaskId }) => asrTaskId),
       column(({ concealedMs }) => concealedMs),
+      column(({ tenant }) => tenant),
+      searchTexts,
+      searchTexts.map(pairsLiteral),
     ],
   });
   const others = new Map(result.rows.map((row) => [`${row.leg_id} ${row.sentence_no}`, row.is_different]));

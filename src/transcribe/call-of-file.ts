@@ -13,6 +13,7 @@ export interface StorableFile {
 
 export interface CallOfFileOptions {
   readonly callId: CallId;
+  readonly tenant: string;
   readonly legIds: readonly LegId[];
   /** When the transcription began; the file does not say when it was recorded. */
   readonly startedAt: Date;
@@ -22,7 +23,7 @@ export interface CallOfFileOptions {
 
 /** @throws {RangeError} with fewer leg ids than legs */
 export function callOfFile(transcript: FileTranscript, options: CallOfFileOptions): StorableFile {
-  const { callId, legIds, startedAt, endedAt } = options;
+  const { callId, tenant, legIds, startedAt, endedAt } = options;
   if (legIds.length < transcript.legs.length) {
     throw new RangeError(`${legIds.length} leg ids for ${transcript.legs.length} legs`);
   }
@@ -31,7 +32,7 @@ export function callOfFile(transcript: FileTranscript, options: CallOfFileOption
     revision: 1,
     state: 'finishing',
     sipCallId: `file:${callId}`,
-    tenant: '',
+    tenant,
     direction: 'unknown',
     mapping: 'none',
     startedAt,
@@ -66,13 +67,14 @@ function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRe
 }
 
 function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOptions): readonly FinalSentence[] {
-  const { callId, startedAt } = options;
+  const { callId, tenant, startedAt } = options;
   const at = (ms: number): Date => new Date(startedAt.getTime() + ms);
   return leg.sentences.map((sentence, index) => {
     const endMs = endMsOf(sentence);
     return {
       callId,
       legId,
+      tenant,
       legNo: leg.legNo,
       sentenceNo: index + 1,
       beginMs: sentence.beginMs,

@@ -5,6 +5,7 @@ import type { FinalSentence, TranscriptEvent } from './sentence.ts';
 export interface AssemblerOptions {
   readonly callId: CallId;
   readonly legId: LegId;
+  readonly tenant: string;
   readonly legNo: number;
   /** Wall time of the leg's first sample. */
   readonly startedAt: Date;
@@ -53,10 +54,11 @@ export class TranscriptAssembler {
   }
 
   #toSentence(event: Extract<AsrEvent, { kind: 'final' }>, sentenceNo: number): FinalSentence {
-    const { callId, legId, legNo, concealedMs } = this.#options;
+    const { callId, legId, tenant, legNo, concealedMs } = this.#options;
     return {
       callId,
       legId,
+      tenant,
       legNo,
       sentenceNo,
       beginMs: event.beginMs,

@@ -12,6 +12,8 @@ export interface SentenceWord {
 export interface FinalSentence {
   readonly callId: CallId;
   readonly legId: LegId;
+  /** Whose call it is (`calls.tenant`). */
+  readonly tenant: string;
   /** 0-based position of the leg in its call (`legs.leg_no`). */
   readonly legNo: number;
   /** 1, 2, 3 … within the leg, without a gap, whatever tasks it came from. */

@@ -49,8 +49,9 @@ export function parseEndpointUrl(text: string): string {
       'WEBHOOK_INVALID',
       `the address of a webhook endpoint ${fault}; expected https://HOST/PATH`,
     );
-  if (text.length > URL_MAX_CHARS)
-    {throw fail(`has ${text.length} characters, at most ${URL_MAX_CHARS} may be`);}
+  if (text.length > URL_MAX_CHARS) {
+    throw fail(`has ${text.length} characters, at most ${URL_MAX_CHARS} may be`);
+  }
   if (!URL.canParse(text)) throw fail('is no URL');
   const url = new URL(text);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw fail('is neither https nor http');

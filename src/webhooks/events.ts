@@ -10,7 +10,7 @@ export const WEBHOOK_EVENT_TYPES = [
 ] as const;
 export type WebhookEventType = (typeof WEBHOOK_EVENT_TYPES)[number];
 
-/** What a message tells; the body is JSON of {@link WebhookBody}, with times in RFC 3339. */
+/** What a message tells. */
 export type WebhookEvent =
   | { readonly type: 'call.started'; readonly data: ToldCall }
   | { readonly type: 'sentence.final'; readonly data: ToldSentence }
@@ -59,14 +59,26 @@ export interface ToldSentence {
 /** What the maker of the event gave, with the call that it belongs to. */
 export type ToldOther = Readonly<Record<string, unknown>> & { readonly callId: string };
 
-/** After Standard Webhooks, "Payload structure". */
-export interface WebhookBody {
-  readonly type: WebhookEvent['type'];
-  /** When it happened, not when it was sent. */
-  readonly timestamp: Date;
-  readonly data: WebhookEvent['data'];
+/**
+ * The body of a message after Standard Webhooks, "Payload structure": type, timestamp, data. Names are written as in
+ * the API and the tables (`begin_ms`); what the maker of an event gave stays as it is.
+ *
+ * @param at when it happened, not when it is sent
+ */
+export function encodeBody(event: WebhookEvent, at: Date): string {
+  const isOurs = event.type !== 'qa.finding' && event.type !== 'voicemail.ready';
+  const data = isOurs
+    ? snakeCased(event.data)
+    : { ...event.data, callId: undefined, call_id: event.data.callId };
+  return JSON.stringify({ type: event.type, timestamp: at, data });
 }
 
-/** @param at when it happened */
-export const encodeBody = ({ type, data }: WebhookEvent, at: Date): string =>
-  JSON.stringify({ type, timestamp: at, data } satisfies WebhookBody);
+function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [snakeCase(name), snakeCased(inner)]),
+  );
+}
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

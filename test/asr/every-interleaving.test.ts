@@ -132,6 +132,7 @@ async function live({ sentences, durationMs, plans, renewAfterMs, seed }: Story)
   const assembler = new TranscriptAssembler({
     callId,
     legId: newLegId(callId),
+    tenant: 'default',
     legNo: 0,
     startedAt: new Date(0),
     concealedMs: () => 0,

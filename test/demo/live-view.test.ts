@@ -20,6 +20,7 @@ const final = (legId: typeof agent, beginMs: number, text: string): TranscriptEv
   sentence: {
     callId,
     legId,
+    tenant: 'default',
     legNo: 0,
     sentenceNo: 1,
     beginMs,

@@ -30,6 +30,11 @@ describe('a job', () => {
     expect(decodeJob(job.name, sent(job))).toEqual(job);
   });
 
+  it('of a publisher that knew no tenants is of the only one there was', () => {
+    const { tenant: _, ...old } = sent({ name: 'sentence', payload: sentence }) as Record<string, unknown>;
+    expect(decodeJob('sentence', old).payload).toMatchObject({ tenant: 'default' });
+  });
+
   it('has an id made from its fact, which BullMQ takes', () => {
     const ids = [
       encodeJob({ name: 'sentence', payload: { ...sentence, sentenceNo: 12 } }).id,

@@ -55,7 +55,7 @@ const counts = async (): Promise<unknown> => {
     `select (select count(*)::int from calls) as calls, (select count(*)::int from legs) as legs,
             (select count(*)::int from sentences) as sentences, (select count(*)::int from call_events) as events,
             (select count(*)::int from call_identifiers) as identifiers,
-            (select md5(string_agg(sentences::text, ',' order by leg_id, sentence_no)) from sentences) as text`,
+            (select md5(string_agg(row(leg_id, sentence_no, call_id, text)::text, ',' order by leg_id, sentence_no)) from sentences) as text`,
   );
   return rows[0];
 };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { silentLogger } from '../../src/log.ts';
+import { pairsOf, searchText } from '../../src/search/normal-form.ts';
 import { completeCall } from '../../src/store/complete-call.ts';
 import { findCallsByIdentifier } from '../../src/store/find-calls-by-identifier.ts';
 import { loadCall } from '../../src/store/load-call.ts';
@@ -123,8 +124,21 @@ describe('a sentence', () => {
     expect(await saveSentence(pool, first)).toBe('written');
     const stored = await loadTranscript(pool, call.id);
     const storedAt = expect.any(Date) as Date;
-    expect({ ...stored[0], callId: call.id }).toEqual({ ...first, role: 'customer', storedAt });
+    const { tenant: _, ...told } = first;
+    expect({ ...stored[0], callId: call.id }).toEqual({ ...told, role: 'customer', storedAt });
     expect(stored[1]).toMatchObject({ legNo: 0, sentenceNo: 2, emoTag: null, emoConfidence: null });
+  });
+
+  it('is written with what it is searched by', async () => {
+    const call = aCall({ tenant: 'acme' });
+    const said = aSentence({ callId: call.id, legId: call.legs[0]!.id, tenant: 'acme', text: '一共120块。' });
+    await saveSentence(pool, said);
+    const { rows } = await pool.query(
+      'select tenant, search_text as text, search_pairs as pairs from sentences where call_id = $1',
+      [call.id],
+    );
+    const text = searchText(said.text);
+    expect(rows).toEqual([{ tenant: 'acme', text, pairs: pairsOf(text) }]);
   });
 
   it('delivered twice stays one row, even at the same moment', async () => {

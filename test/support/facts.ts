@@ -69,6 +69,7 @@ export function aSentence(over: Partial<FinalSentence> & { callId: CallId; legId
   const beginMs = ((over.sentenceNo ?? 1) - 1) * 2000;
   const endMs = beginMs + 1500;
   return {
+    tenant: 'default',
     legNo: 0,
     sentenceNo: 1,
     beginMs,

@@ -119,6 +119,7 @@ describe('a file', () => {
     const callId = newCallId();
     const call = callOfFile(transcript, {
       callId,
+      tenant: 'acme',
       legIds: [newLegId(callId), newLegId(callId)],
       startedAt: new Date(0),
       endedAt: new Date(50_000),
@@ -126,6 +127,7 @@ describe('a file', () => {
     });
     expect(call.call).toMatchObject({
       state: 'finishing',
+      tenant: 'acme',
       direction: 'unknown',
       metadata: { kind: 'file', name: 'stereo.wav' },
       legs: [{ sentenceCount: 8 }, { sentenceCount: 6 }],

@@ -11,6 +11,7 @@ function assembler(correctionMs = (_legMs: number): number => 0): TranscriptAsse
   return new TranscriptAssembler({
     callId,
     legId: newLegId(callId),
+    tenant: 'acme',
     legNo: 1,
     startedAt: STARTED_AT,
     concealedMs: (beginMs, endMs) => (beginMs === 640 && endMs === 2980 ? 40 : 0),
@@ -44,6 +45,7 @@ describe('TranscriptAssembler', () => {
     expect(event).toMatchObject({
       kind: 'final',
       sentence: {
+        tenant: 'acme',
         legNo: 1,
         beginMs: 640,
         endMs: 2980,

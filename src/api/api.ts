@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
+
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+
+import { CallscribeError, toError } from '../errors.ts';
+import { guardRoutes } from './authenticate.ts';
+import type { AddRoutes, ApiContext } from './context.ts';
+import { describeApi } from './openapi.ts';
+import { problemOf } from './problem.ts';
+import { addCallRoutes } from './routes/calls.ts';
+
+/** Every file of routes below /v1. */
+const ROUTES: readonly AddRoutes[] = [addCallRoutes];
+
+/** What a route takes in its body, where it does not say otherwise. */
+const BODY_MAX_BYTES = 65_536;
+/** After so long a client may ask again. */
+const RETRY_AFTER_SECONDS = 2;
+
+/**
+ * The API, ready to answer. It does not listen: `server` hands requests to its `routing`, and upgrades come to it by
+ * the event of that server.
+ */
+export async function createApi(context: ApiContext, server: Server): Promise<FastifyInstance> {
+  const { metrics, logger } = context;
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_MAX_BYTES,
+    serverFactory: () => server,
+    genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
+    // A malformed address never reaches the hooks.
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+
+  app.addHook('onRequest', (request, reply, done) => {
+    void reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+    });
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const { url: route = 'none' } = request.routeOptions;
+    metrics.apiRequests.observe(
+      { method: request.method, route, status: String(reply.statusCode) },
+      reply.elapsedTime / 1_000,
+    );
+    done();
+  });
+  app.setErrorHandler(sendProblem);
+  app.setNotFoundHandler(() => {
+    throw new CallscribeError('NOT_FOUND', 'there is no such route; /openapi.json names all');
+  });
+
+  await describeApi(app);
+  await app.register(
+    async (v1) => {
+      guardRoutes(v1, context.authenticate, metrics);
+      for (const addRoutes of ROUTES) {
+        await v1.register(async (scope) => addRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
+      }
+    },
+    { prefix: '/v1' },
+  );
+  await app.ready();
+  return app;
+
+  function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const { status, problem, isOurs } = problemOf(thrown, request.id);
+    if (isOurs) {
+      const route = request.routeOptions.url;
+      logger.error({ err: toError(thrown), route, requestId: request.id }, 'a request of the API failed');
+    }
+    if (status === 503) void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
+    return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
+  }
+}
+
+/** The client's own, where it can stand in a header and in a log. */
+function requestIdOf(header: string | readonly string[] | undefined): string {
+  return typeof header === 'string' && /^[\w.:-]{1,128}$/.test(header) ? header : randomUUID();
+}

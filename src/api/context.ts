@@ -1,0 +1,59 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+
+import type { Authenticate } from '../access/authenticate.ts';
+import type { Principal, Scope } from '../access/principal.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Pool } from '../store/pool.ts';
+
+/** What the routes work with; the root in workers/ fills it. */
+export interface ApiContext {
+  readonly pool: Pool;
+  readonly authenticate: Authenticate;
+  readonly settings: ApiSettings;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export interface ApiSettings {
+  /** Origins whose pages may ask; none: no page of another origin. */
+  readonly corsOrigins: readonly string[];
+  /** Of each credential that has no limit of its own. */
+  readonly requestsPerMinute: number;
+  /** Below it the WAV files of calls. */
+  readonly recordingDir: string;
+}
+
+/**
+ * Adds a file of routes. Each route below /v1 names its scope in `config`, and its schemas: from them come validation,
+ * types and the OpenAPI document. Names in JSON are those of the tables (`begin_ms`); times are RFC 3339 in UTC.
+ * Faults are thrown as `CallscribeError`; problem.ts gives each code its status.
+ */
+export type AddRoutes = (app: ApiApp, context: ApiContext) => void | Promise<void>;
+
+/** A Fastify app whose routes are described by zod schemas; plugins that are added stay within its file. */
+export type ApiApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks. There in every route that names a scope. */
+    principal: Principal;
+  }
+  interface FastifyContextConfig {
+    /** What the credential must allow; `open`: nobody is asked who they are. */
+    scope?: Scope | 'open';
+    /** Whether a one-time ticket in the query (`ticket=`) is taken in place of a token. */
+    takesTicket?: boolean;
+  }
+}

@@ -1,0 +1,35 @@
+import fastifySwagger from '@fastify/swagger';
+import fastifySwaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+
+import { SCOPE_MEANINGS } from '../access/principal.ts';
+
+/** Serves `/openapi.json` (OpenAPI 3.1) and the page `/docs`; both come from the schemas of the routes. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Callscribe', version: '1', description: DESCRIPTION },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    },
+    // Before the schemas are turned into JSON: a route's scope is what its security asks for.
+    transform: (input) => {
+      const { schema, url } = jsonSchemaTransform(input);
+      const { scope = 'open' } = input.route.config ?? {};
+      return { schema: scope === 'open' ? schema : { ...schema, security: [{ bearer: [scope] }] }, url };
+    },
+    transformObject: jsonSchemaTransformObject,
+  });
+  await app.register(fastifySwaggerUi, { routePrefix: '/docs' });
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+}
+
+const DESCRIPTION = [
+  'Calls, transcripts, recordings, live events and search. Send `Authorization: Bearer TOKEN`.',
+  'Scopes:',
+  ...Object.entries(SCOPE_MEANINGS).map(([scope, meaning]) => `- \`${scope}\`: ${meaning}`),
+  '',
+  'Errors are problem details (RFC 9457); `code` is for programs. Times are RFC 3339, in UTC. Lists come in pages:',
+  'send `next_cursor` as `cursor` until it is null. A call of another tenant does not exist.',
+].join('\n');

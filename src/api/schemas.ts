@@ -1,0 +1,57 @@
+import { z } from 'zod';
+
+import { type CallId, toCallId } from '../ids.ts';
+import { problemSchema } from './problem.ts';
+
+// Pieces that several routes describe themselves with.
+
+/** Text of a client that may go into a statement: Postgres takes no NUL. */
+export const textOf = (maxCharacters: number): z.ZodString =>
+  z
+    .string()
+    .min(1)
+    .max(maxCharacters)
+    .regex(/^[^\0]*$/, 'must not hold the character NUL');
+
+/** RFC 3339 with an offset. */
+export const timeParameter = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+
+/** A time in an answer: RFC 3339, UTC. */
+export const time = z.iso.datetime();
+
+export const timeOrNull = time.nullable();
+
+/** @returns RFC 3339, or null as the table has it */
+export const isoOrNull = (at: Date | null): string | null => at?.toISOString() ?? null;
+
+/** `{id}` of a call; upper case is taken, too. */
+export const callParams = z.object({
+  id: z.uuid().transform((text): CallId => toCallId(text.toLowerCase())),
+});
+
+/** How many rows a page has. */
+export const pageLimit = z.coerce.number().int().min(1).max(200).default(50);
+
+const problem = (
+  description: string,
+): { description: string; content: Record<string, { schema: z.ZodType }> } => ({
+  description,
+  content: { 'application/problem+json': { schema: problemSchema } },
+});
+
+/** Answers that every route may give beside its own. */
+export const PROBLEMS = {
+  400: problem('The request is not as described'),
+  401: problem('No credential, or none that is valid'),
+  403: problem('The credential does not have the scope'),
+  429: problem('More requests than the credential may send'),
+  503: problem('Something that this needs is away; ask again'),
+} as const;
+
+/** For routes about one thing. */
+export const NOT_FOUND = {
+  404: problem('There is no such thing, or the credential may not know of it'),
+} as const;
+
+/** Of more codes that a route may answer with. */
+export const problemResponse = problem;

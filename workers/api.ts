@@ -1,0 +1,38 @@
+import { createAuthenticate } from '../src/access/authenticate.ts';
+import { createApi } from '../src/api/api.ts';
+import type { Clock } from '../src/clock.ts';
+import type { Config } from '../src/config.ts';
+import type { HttpServer } from '../src/http/server.ts';
+import type { Logger } from '../src/log.ts';
+import type { Metrics } from '../src/metrics.ts';
+import type { Pool } from '../src/store/pool.ts';
+import type { Role } from './role-type.ts';
+
+export interface ApiRoleDeps {
+  readonly config: Pick<Config, 'api' | 'recording'>;
+  readonly pool: Pool;
+  /** The process's own, which hands the API its requests. */
+  readonly http: HttpServer;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** The role that answers /v1. */
+export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
+  const { config, pool, http, metrics, logger, clock } = deps;
+  const { tokens, ...settings } = config.api;
+  const app = await createApi(
+    {
+      pool,
+      authenticate: createAuthenticate({ tokens }),
+      settings: { ...settings, recordingDir: config.recording.directory },
+      metrics,
+      logger,
+      clock,
+    },
+    http.server,
+  );
+  http.mount(app);
+  return { name: 'api', close: () => app.close() };
+}
