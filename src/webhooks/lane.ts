@@ -69,13 +69,14 @@ const LEASE_MARGIN_MS = 10_000;
 
 /** The endpoint is left alone for a while; what waits in the lane waits with it. */
 export class LaneHeld extends CallscribeError {
+  /** A whole number. */
   readonly forMs: number;
 
   constructor(forMs: number) {
     super('WEBHOOK_HELD', `the endpoint failed and is left alone for ${Math.ceil(forMs / 1_000)} s`, {
       retryable: true,
     });
-    this.forMs = forMs;
+    this.forMs = Math.ceil(forMs);
   }
 }
 
