@@ -54,9 +54,22 @@ export const ERROR_CODES = {
 
   // webhooks
   WEBHOOK_INVALID: 'a webhook endpoint cannot be kept as it was given',
-  WEBHOOK_ADDRESS_REFUSED: 'a webhook leads to an address that is neither public nor allowed, or there without TLS',
-  WEBHOOK_TIMEOUT: 'a webhook endpoint did not answer in time',
+  WEBHOOK_ADDRESS_REFUSED:
+    'a webhook leads to an address that is neither public nor allowed, or there without TLS',
   WEBHOOK_HELD: 'a webhook endpoint failed and is left alone for a while',
+
+  // live
+  BUS_UNREACHABLE: 'the bus between processes (Redis, or Postgres in its place) cannot be subscribed to',
+
+  // commands to running calls
+  CALL_UNKNOWN: 'there is no such call, or not for whoever asks',
+  CALL_NOT_RUNNING: 'a command that only a running call can take was given to another',
+  CALL_RUNNING: 'a command that only an ended call can take was given to one that goes on',
+  LEG_UNKNOWN: 'the call has no such leg',
+  AUDIO_NOT_KEPT: 'nothing is kept of the audio that is to be recognised',
+  CONTROL_TIMEOUT: 'no intake answered a command in time',
+  CONTROL_FAILED: 'the intake of a call could not do what it was told',
+  CONTROL_BUSY: 'more commands wait for an answer than the stated bound',
 
   // reading
   QUERY_INVALID: 'a search query asks for nothing that can be searched for',

@@ -1,10 +1,12 @@
 import { createAuthenticate } from '../src/access/authenticate.ts';
 import { createApi } from '../src/api/api.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import type { HttpServer } from '../src/http/server.ts';
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
+import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
 import type { Role } from './role-type.ts';
 
@@ -13,6 +15,7 @@ export interface ApiRoleDeps {
   readonly pool: Pool;
   /** The process's own, which hands the API its requests. */
   readonly http: HttpServer;
+  readonly bus: Bus;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -20,12 +23,13 @@ export interface ApiRoleDeps {
 
 /** The role that answers /v1. */
 export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
-  const { config, pool, http, metrics, logger, clock } = deps;
-  const { tokens, ...settings } = config.api;
+  const { config, http, metrics, logger, clock } = deps;
+  const pool = classifiedPool(deps.pool);
+  const { tokens, oidc, ...settings } = config.api;
   const app = await createApi(
     {
       pool,
-      authenticate: createAuthenticate({ tokens }),
+      authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
       settings: { ...settings, recordingDir: config.recording.directory },
       metrics,
       logger,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { createResilientOpener } from '../src/asr/resilient-session.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import { systemClock } from '../src/clock.ts';
 import { type Config, ConfigError } from '../src/config.ts';
 import type { ApiKey } from '../src/dashscope/connection.ts';
@@ -28,7 +29,7 @@ import { observeProcess } from './observe-process.ts';
 import { openRecognition } from './recognition.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
-import { databaseUrlOf, openBackend } from './stores.ts';
+import { databaseUrlOf, openBackend, openBus } from './stores.ts';
 import { startSweeper } from './sweeper.ts';
 import { startWebhooksRole } from './webhooks.ts';
 
@@ -88,7 +89,7 @@ class Starter {
   }
 
   async start(): Promise<Service> {
-    const { config, roles } = this.#options;
+    const { config, roles, logger } = this.#options;
     let started = false;
     this.#readiness['started'] = () => started;
     observeProcess(this.#metrics);
@@ -107,10 +108,12 @@ class Starter {
     const databaseUrl = await this.#databaseUrl();
     const pool = databaseUrl === undefined ? undefined : await this.#openStore(databaseUrl);
     const backend = openBackend(config, databaseUrl);
+    const bus = openBus(config, databaseUrl, { logger, metrics: this.#metrics });
+    this.#closers.add(() => bus.close());
     if (pool !== undefined) await this.#startWriters(pool, backend);
     if (pool !== undefined && roles.includes('webhooks')) await this.#startWebhooks(pool, backend);
-    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http);
-    const intake = roles.includes('intake') ? await this.#startIntake(backend) : undefined;
+    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus);
+    const intake = roles.includes('intake') ? await this.#startIntake(backend, bus) : undefined;
     started = true;
     return this.#service(http.url, pool, intake);
   }
@@ -181,13 +184,14 @@ class Starter {
     this.#closers.add(() => role.close());
   }
 
-  async #startApi(pool: Pool, http: HttpServer): Promise<void> {
+  async #startApi(pool: Pool, http: HttpServer, bus: Bus): Promise<void> {
     const { config, logger } = this.#options;
     this.#step('starting the api role');
     const role = await startApiRole({
       config,
       pool,
       http,
+      bus,
       metrics: this.#metrics,
       logger,
       clock: systemClock,
@@ -195,7 +199,7 @@ class Starter {
     this.#closers.add(() => role.close());
   }
 
-  async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
+  async #startIntake(backend: QueueBackend, bus: Bus): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
     const { config, logger } = this.#options;
     await this.#claimPorts();
     const recogniser = await this.#recogniser();
@@ -218,6 +222,7 @@ class Starter {
       publisher,
       canPublish: () => publisher.state === 'ready',
       live: this.#live,
+      bus,
       metrics: this.#metrics,
       logger,
       clock: systemClock,

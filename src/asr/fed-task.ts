@@ -13,9 +13,9 @@ export interface FedTaskOptions {
   readonly source: LegAudioSource;
   /** The leg's position of the task's first sample. */
   readonly baseSample: number;
-  /** One past the leg's newest sample. */
+  /** One past the newest sample that is for this task. */
   readonly endSample: () => number;
-  /** No audio follows what there is. */
+  /** No audio follows that. */
   readonly isWhole: () => boolean;
   readonly policy: Pick<ResiliencePolicy, 'catchUpRate' | 'stallAfterMs'>;
   readonly clock: Clock;
@@ -134,7 +134,7 @@ export class FedTask {
     }
   }
 
-  /** The leg's audio is whole: finishes when all of it is sent. */
+  /** The audio up to `endSample` is all that it is to hear: finishes when that is sent. */
   whole(): void {
     if (this.#mode === 'live') this.#finish();
     else this.#wakeUp();

@@ -10,6 +10,8 @@ export interface StretchToRecognise extends Pick<AsrSessionOptions, 'model' | 'v
   /** Where the last final sentence ended; 0 where there is none. */
   readonly fromSample: number;
   readonly toSample: number;
+  /** See `StretchOptions`. */
+  readonly cutSamples?: readonly number[];
   /** In the order of speech, on the leg's clock; each once. What it throws ends the recognition with that error. */
   readonly onFinal: (final: FinalEvent) => void;
 }
@@ -29,11 +31,11 @@ export async function recogniseStretch(
   services: ResilientSessionServices,
   stretch: StretchToRecognise,
 ): Promise<StretchOutcome> {
-  const { model, vocabularyId, source, fromSample, toSample, onFinal } = stretch;
+  const { model, vocabularyId, source, fromSample, toSample, cutSamples = [], onFinal } = stretch;
   const session = ResilientSession.overStretch(
     services,
     { model, vocabularyId },
-    { source, fromSample, toSample },
+    { source, fromSample, toSample, cutSamples },
   );
   const unrecognised: { fromSample: number; toSample: number }[] = [];
   let doneSample = fromSample;

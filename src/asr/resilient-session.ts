@@ -33,6 +33,8 @@ export interface StretchOptions {
   readonly source: LegAudioSource;
   readonly fromSample: number;
   readonly toSample: number;
+  /** Places that no sentence goes across, ascending; see `AsrSession.endSentence`. Default: none. */
+  readonly cutSamples?: readonly number[];
 }
 
 /** Finals that may wait for a reader; beyond it the session fails. At real-time pace about three quarters of an hour. */
@@ -54,7 +56,7 @@ const BYTES_PER_SAMPLE = 2;
 
 type State =
   | { readonly kind: 'waiting'; readonly for: 'time' | 'operator'; readonly cancel: () => void }
-  | { readonly kind: 'running'; readonly task: FedTask }
+  | { readonly kind: 'running'; readonly task: FedTask; readonly baseSample: number }
   | { readonly kind: 'over' };
 
 /** Since when nothing is recognised, and why. */
@@ -86,6 +88,8 @@ export class ResilientSession implements AsrSession {
   readonly #own: MemoryAudio | undefined;
   readonly #seam: Seam;
   readonly #loud = new LoudStretches();
+  /** Where a task is to end because no sentence goes on there; ascending. */
+  #cutSamples: readonly number[];
   readonly #events = new AsrEventQueue(() => {
     this.abort(new CallscribeError('ASR_ABORTED', 'the session’s reader left before the end'));
   });
@@ -109,6 +113,7 @@ export class ResilientSession implements AsrSession {
     this.#scope = `${options.model} ${options.vocabularyId ?? 'without hot words'}`;
     this.#endSample = stretch?.toSample ?? 0;
     this.#seam = new Seam(stretch?.fromSample ?? 0);
+    this.#cutSamples = stretch?.cutSamples ?? [];
     const given = stretch?.source ?? options.source;
     this.#own = given === undefined ? new MemoryAudio(OWN_AUDIO_SAMPLES) : undefined;
     this.#source = given ?? this.#own!;
@@ -146,6 +151,17 @@ export class ResilientSession implements AsrSession {
     if (this.#state.kind !== 'running') return;
     this.#state.task.push(pcm, beginSample, loud);
     this.#renewIfDue();
+  }
+
+  endSentence(): void {
+    if (this.#whole || this.#state.kind === 'over') return;
+    const isQuiet = this.#endSample - this.#loud.endSample >= RENEWAL_PAUSE_SAMPLES;
+    if (isQuiet && this.#state.kind === 'running' && this.#state.task.isBetweenSentences) return;
+    const { settledSample } = this.#seam;
+    this.#cutSamples = [...this.#cutSamples.filter((sample) => sample > settledSample), this.#endSample];
+    if (this.#state.kind === 'running' && this.#cutBehind(this.#state.baseSample) !== undefined) {
+      this.#state.task.whole();
+    }
   }
 
   finish(): Promise<void> {
@@ -206,8 +222,8 @@ export class ResilientSession implements AsrSession {
       session: this.#options,
       source: this.#source,
       baseSample,
-      endSample: () => this.#endSample,
-      isWhole: () => this.#whole,
+      endSample: () => this.#cutBehind(baseSample) ?? this.#endSample,
+      isWhole: () => this.#whole || this.#cutBehind(baseSample) !== undefined,
       policy,
       clock,
       onStarted: () => {
@@ -220,7 +236,11 @@ export class ResilientSession implements AsrSession {
         this.#onEnd(task, error);
       },
     });
-    this.#state = { kind: 'running', task };
+    this.#state = { kind: 'running', task, baseSample };
+  }
+
+  #cutBehind(baseSample: number): number | undefined {
+    return this.#cutSamples.find((sample) => sample > baseSample);
   }
 
   /** Where the next task begins to hear. */

@@ -15,6 +15,11 @@ export interface AsrSession extends AsyncIterable<AsrEvent> {
    */
   push(pcm: Buffer): void;
   /**
+   * No sentence goes on from what was pushed into what follows, however short the silence between; whatever task it
+   * takes.
+   */
+  endSentence(): void;
+  /**
    * No audio follows. Resolves when everything was recognised, or given up at a stated bound, and the session is closed;
    * never rejects (the iteration carries the error).
    */

@@ -1,7 +1,7 @@
 import { type DialogPlace, dialogPlace } from '../sip/dialog-place.ts';
 import type { DialogUser, EstablishedDialog } from '../sip/dialog-user.ts';
 import type { RequestContent, RequestText } from '../sip/invite.ts';
-import type { RoleRule } from '../sip/role-rules.ts';
+import type { PartyRole, RoleRule } from '../sip/role-rules.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import { CallParties } from './call-parties.ts';
 import type { Leg } from './leg.ts';
@@ -140,6 +140,16 @@ export class CallDialog implements DialogUser {
 
   ended(...[reason]: Parameters<DialogUser['ended']>): void {
     this.#call.dialogGone(this, reason);
+  }
+
+  /** Somebody says who speaks on a leg of this dialog. @returns whether that is new */
+  setRole(leg: Leg, role: PartyRole, by: string): boolean {
+    const event = this.parties.setRole(leg.legNo, role, by, this.#call.now());
+    leg.party = this.parties.partyOf(leg.legNo);
+    if (event === undefined) return false;
+    this.#call.event(event.kind, event.detail, leg, event.at);
+    this.#call.changed();
+    return true;
   }
 
   /** Sends BYE and waits for its answer within a bound. @throws what the BYE met with */

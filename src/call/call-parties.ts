@@ -11,7 +11,13 @@ import {
   UNKNOWN_PARTY,
   weakestMapping,
 } from '../sip/parties.ts';
-import { assignRoles, type LegRole, type RoleRule, type RoleVerdict } from '../sip/role-rules.ts';
+import {
+  assignRoles,
+  type LegRole,
+  type PartyRole,
+  type RoleRule,
+  type RoleVerdict,
+} from '../sip/role-rules.ts';
 import type { Participant } from '../sip/rs-metadata.ts';
 import { readSignalledParties, type SignalledParty } from '../sip/signalled-parties.ts';
 
@@ -39,6 +45,14 @@ interface PartyFacts {
   readonly participantIds: readonly string[];
   readonly rule: RoleVerdict['rule'];
   readonly saw: string | undefined;
+  /** When somebody said so; undefined where rules did. */
+  readonly setAt?: Date | undefined;
+}
+
+/** A role that somebody gave a leg. */
+interface SetRole {
+  readonly verdict: RoleVerdict;
+  readonly setAt: Date;
 }
 
 /** A leg as parties are assigned to it. */
@@ -86,6 +100,7 @@ export class CallParties {
   readonly #identifiers = new IdentifierSet();
   readonly #lineParties = new Map<number, LineParty>();
   readonly #parties = new Map<number, Party>();
+  readonly #setRoles = new Map<number, SetRole>();
   /** Told by the metadata, and not yet turned into events: that needs the legs. */
   #pending: MetadataChange[] = [];
   #mapping: PartyMapping = 'none';
@@ -124,6 +139,22 @@ export class CallParties {
     );
     this.#mapping = weakestMapping(lineParties.map(({ mapping }) => mapping));
     return [...told, ...changed];
+  }
+
+  /** Whether a leg of this dialog has the number. */
+  knows(legNo: number): boolean {
+    return this.#parties.has(legNo);
+  }
+
+  /**
+   * Somebody knows better than the rules, for the rest of the call.
+   *
+   * @param by who it was
+   * @returns the event, where that changes the role
+   */
+  setRole(legNo: number, role: PartyRole, by: string, at: Date): PartyEvent | undefined {
+    this.#setRoles.set(legNo, { verdict: { role, rule: 'operator', saw: by }, setAt: at });
+    return this.#give(legNo, this.#lineParties.get(legNo), undefined, at);
   }
 
   partyOf(legNo: number): Party {
@@ -178,14 +209,21 @@ export class CallParties {
   #give(
     legNo: number,
     line: LineParty | undefined,
-    verdict: RoleVerdict | undefined,
+    found: RoleVerdict | undefined,
     at: Date,
   ): PartyEvent | undefined {
+    const { verdict = found, setAt } = this.#setRoles.get(legNo) ?? {};
     if (line === undefined || verdict === undefined) return undefined;
     const before = this.#parties.get(legNo);
     const { role, rule, saw } = verdict;
     const { mapping, participantIds, name, uri } = line;
-    const facts: PartyFacts = { mapping, participantIds, rule, saw };
+    const facts: PartyFacts = {
+      mapping,
+      participantIds,
+      rule,
+      saw,
+      ...(setAt === undefined ? {} : { setAt }),
+    };
     const same =
       before !== undefined &&
       before.role === role &&

@@ -5,10 +5,11 @@ import { type CallId, newCallId } from '../ids.ts';
 import type { CallRecording, Recordings } from '../recording/recordings.ts';
 import { IdentifierSet } from '../sip/identifiers.ts';
 import { weakestMapping } from '../sip/parties.ts';
-import type { RoleRule } from '../sip/role-rules.ts';
+import type { PartyRole, RoleRule } from '../sip/role-rules.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
 import { CallDialog, type CallDialogOptions, type DialogCall } from './call-dialog.ts';
+import { CallPause, type PauseState } from './call-pause.ts';
 import type { CallJournal, OpenCallJournal } from './journal.ts';
 import { Leg } from './leg.ts';
 import type { LegServices } from './leg-services.ts';
@@ -71,6 +72,13 @@ export class Call implements DialogCall {
   /** Held back, because a call that is never answered leaves no row. */
   readonly #eventsBeforeAnswer: CallEvent[] = [];
   #closing: Promise<void> | undefined;
+  readonly #pause = new CallPause({
+    legs: () => this.#legs.filter((leg) => !leg.isClosed),
+    onEvent: (kind, detail) => {
+      this.event(kind, detail);
+    },
+    now: () => this.now(),
+  });
 
   constructor(services: CallServices, options: CallOptions) {
     this.#services = services;
@@ -139,6 +147,32 @@ export class Call implements DialogCall {
     this.#remove(dialog, reason).catch((error: unknown) => {
       this.#services.logger.error({ err: toError(error), callId: this.id }, 'call did not end cleanly');
     });
+  }
+
+  /** Whether it was answered and has not begun to end: only then it takes commands. */
+  get isRunning(): boolean {
+    return this.#state === 'active' && this.#closing === undefined;
+  }
+
+  /** From here on nothing is kept of what is said and pressed. @param by who asked for it; see `CallPause` */
+  pause(by: string): PauseState {
+    return this.#pause.pause(by);
+  }
+
+  resume(by: string): Promise<PauseState> {
+    return this.#pause.resume(by);
+  }
+
+  /** See `CallParties.setRole`. */
+  relabel(
+    legNo: number,
+    role: PartyRole,
+    by: string,
+  ): { readonly found: boolean; readonly changed: boolean } {
+    const leg = this.#legs.find((each) => each.legNo === legNo);
+    const dialog = this.#dialogs.find(({ parties }) => parties.knows(legNo));
+    if (leg === undefined || dialog === undefined) return { found: false, changed: false };
+    return { found: true, changed: dialog.setRole(leg, role, by) };
   }
 
   /** Ends the call from our side, by BYE; resolves when that is answered, or was given up. Never rejects. */
@@ -265,6 +299,7 @@ export class Call implements DialogCall {
       return undefined;
     }
     this.#legs.push(leg);
+    this.#pause.follow(leg);
     return leg;
   }
 

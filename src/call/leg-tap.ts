@@ -12,10 +12,20 @@ export class LegTap implements MediaSink {
   readonly #recorder: LegRecorder;
   readonly #audio: LegAudio;
   #gate: 'open' | 'muted' = 'open';
+  #mutedSamples = 0;
 
   constructor(recorder: LegRecorder, audio: LegAudio) {
     this.#recorder = recorder;
     this.#audio = audio;
+  }
+
+  get isMuted(): boolean {
+    return this.#gate === 'muted';
+  }
+
+  /** Samples of the leg that silence stands for. */
+  get mutedSamples(): number {
+    return this.#mutedSamples;
   }
 
   /** Nothing that is said from here on is kept or recognised, until `unmute`. Idempotent. */
@@ -31,8 +41,7 @@ export class LegTap implements MediaSink {
 
   audio(law: G711Law, bytes: Uint8Array, begin: number, end: number): void {
     if (this.#gate === 'muted') {
-      this.#recorder.fill('muted', end - begin);
-      this.#audio.fill('silence', end - begin);
+      this.#silence(end - begin);
       return;
     }
     this.#recorder.audio(law, bytes, begin, end);
@@ -40,6 +49,11 @@ export class LegTap implements MediaSink {
   }
 
   fill(cause: FillCause, samples: number): void {
+    if (this.#gate === 'muted') {
+      // Concealment of a loss would be made of what was said before.
+      this.#silence(samples);
+      return;
+    }
     this.#recorder.fill(cause, samples);
     this.#audio.fill(cause, samples);
   }
@@ -52,5 +66,11 @@ export class LegTap implements MediaSink {
   end(): void {
     this.#recorder.end();
     this.#audio.end();
+  }
+
+  #silence(samples: number): void {
+    this.#mutedSamples += samples;
+    this.#recorder.fill('muted', samples);
+    this.#audio.fill('silence', samples);
   }
 }

@@ -61,6 +61,11 @@ export class LegTranscript {
     else this.#options.session.push(pcm);
   }
 
+  /** See `AsrSession.endSentence`. */
+  endSentence(): void {
+    this.#options.session.endSentence();
+  }
+
   /** Waits for the last words, bounded by the session. Never rejects. */
   async finish(): Promise<void> {
     await this.#options.session.finish();

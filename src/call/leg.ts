@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { LegAudio } from '../audio/leg-audio.ts';
 import { CallscribeError } from '../errors.ts';
@@ -13,6 +13,7 @@ import { NO_PARTY, type Party } from './call-parties.ts';
 import { LegCrypto, signalledRtcp } from './leg-crypto.ts';
 import { countLegMedia } from './leg-figures.ts';
 import { LegKeys } from './leg-keys.ts';
+import { LegMute, readWaiting } from './leg-mute.ts';
 import { LegQuiet } from './leg-quiet.ts';
 import type { LegOptions, LegServices } from './leg-services.ts';
 import { LegTap } from './leg-tap.ts';
@@ -40,6 +41,8 @@ export class Leg {
     this.#push(pcm);
   });
   readonly #recorder: LegRecorder;
+  readonly #tap: LegTap;
+  readonly #mute: LegMute;
   readonly #quiet: LegQuiet;
   readonly #keys: LegKeys;
   readonly #crypto = new LegCrypto();
@@ -51,6 +54,8 @@ export class Leg {
   #ending: Promise<void> | undefined;
   /** Audio of the leg, whether anybody recognised it or not. */
   #heardMs = 0;
+  /** With the next chunk, which ends where silence stands for what is said. */
+  #endsSentence = false;
 
   private constructor(services: LegServices, options: LegOptions, law: G711Law) {
     this.id = newLegId(options.callId);
@@ -58,6 +63,8 @@ export class Leg {
     this.#options = options;
     this.#law = law;
     this.#recorder = options.openRecorder(this.id);
+    this.#tap = new LegTap(this.#recorder, this.#audio);
+    this.#mute = new LegMute({ tap: this.#tap, recorder: this.#recorder, receiver: () => this.#receiver });
     this.#line = options.line;
     const onEvent = this.#event.bind(this);
     this.#keys = new LegKeys({ digits: services.dtmfDigits, onEvent });
@@ -97,7 +104,7 @@ export class Leg {
         leg.#event('rtcp_bye', {});
       },
       onTelephoneEvent: (event) => {
-        if (leg.#keys.take(event)) services.metrics.keys.inc();
+        if (leg.#mute.mayTell(event) && leg.#keys.take(event)) services.metrics.keys.inc();
       },
       onSilent: (sinceSample) => {
         leg.#quiet.silent(leg.#startedAt === undefined ? undefined : sinceSample / SAMPLES_PER_MS);
@@ -105,7 +112,7 @@ export class Leg {
       onBack: (silentMs) => {
         leg.#quiet.back(silentMs);
       },
-      sink: new LegTap(leg.#recorder, leg.#audio),
+      sink: leg.#tap,
     });
     // A line of our own offer has no port yet, which is no hold.
     leg.#quiet.follow({ ...line, port: line.port === 0 ? DISCARD_PORT : line.port });
@@ -167,6 +174,26 @@ export class Leg {
     else this.#quiet.pause('metadata');
   }
 
+  get isMuted(): boolean {
+    return this.#mute.isMuted;
+  }
+
+  /** Nothing that is said or pressed from here on leaves the leg; the sentence in the making ends. */
+  mute(): void {
+    if (!this.isMuted && this.#transcript !== undefined) this.#endsSentence = true;
+    this.#mute.mute();
+  }
+
+  /** See `LegMute.unmute`. */
+  unmute(): Promise<boolean> {
+    return this.#mute.unmute();
+  }
+
+  /** How far the leg's audio has come on its clock; undefined before it has started. */
+  get atMs(): number | undefined {
+    return this.#startedAt === undefined ? undefined : this.#recorder.samples / SAMPLES_PER_MS;
+  }
+
   /** Whether audio came but no recogniser would take it. */
   get recognitionFailed(): boolean {
     return this.#transcript?.failed === true;
@@ -202,6 +229,7 @@ export class Leg {
         ? {
             ...this.#receiver.counters(),
             heardMs: Math.round(this.#heardMs),
+            mutedMs: Math.round(this.#tap.mutedSamples / SAMPLES_PER_MS),
             unrecognisedMs: this.#transcript?.unrecognisedMs ?? 0,
           }
         : undefined,
@@ -220,7 +248,7 @@ export class Leg {
 
   async #close(): Promise<void> {
     await delay(LATE_PACKET_LINGER_MS);
-    await this.#readWaiting();
+    await readWaiting(this.#receiver);
     this.#quiet.leave();
     this.#receiver.finish();
     // What is owed may take a while, and the ports are wanted.
@@ -230,16 +258,6 @@ export class Leg {
     const { metrics } = this.#services;
     countLegMedia(metrics, this.#receiver.counters());
     metrics.asrUnrecognisedMs.inc(this.#transcript?.unrecognisedMs ?? 0);
-  }
-
-  /** A process that was busy has packets in its sockets still; each turn of the loop reads some of them. */
-  async #readWaiting(): Promise<void> {
-    for (let turn = 0, read = -1; turn < WAITING_TURNS_MAX; turn++) {
-      const { packetsReceived } = this.#receiver.counters();
-      if (packetsReceived === read) return;
-      read = packetsReceived;
-      await nextTurn();
-    }
   }
 
   /** What could not be read was dropped where it came in; a reader of the call is told once, with the counts. */
@@ -257,6 +275,7 @@ export class Leg {
     const { publisher, live, logger, openAsr } = this.#services;
     this.#startedAt = at;
     this.#recorder.start(at);
+    this.#mute.started();
     this.#transcript = new LegTranscript({
       callId,
       legId: this.id,
@@ -297,6 +316,8 @@ export class Leg {
   #push(pcm: Buffer): void {
     this.#heardMs += pcm.length / (2 * SAMPLES_PER_MS);
     this.#transcript?.push(pcm);
+    if (this.#endsSentence) this.#transcript?.endSentence();
+    this.#endsSentence = false;
   }
 }
 
@@ -314,6 +335,4 @@ function payloadsOf(line: OfferedLine): NegotiatedPayloads {
 const DISCARD_PORT = 9;
 /** Packets that were on their way when the BYE overtook them. */
 const LATE_PACKET_LINGER_MS = 80;
-/** libuv reads up to 32 datagrams of a socket a turn: this is forty seconds of packets. */
-const WAITING_TURNS_MAX = 64;
 const SAMPLES_PER_MS = 8;

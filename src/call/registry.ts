@@ -1,3 +1,4 @@
+import type { CallId } from '../ids.ts';
 import type { DialogTags } from '../sip/dialog-user.ts';
 import type { JoinKey } from '../sip/join.ts';
 import { within } from '../within.ts';
@@ -50,6 +51,12 @@ export class CallRegistry {
   /** A call has its ports. */
   noteRoom(): void {
     this.#isFull = false;
+  }
+
+  /** A call that this process has. */
+  find(id: CallId): Call | undefined {
+    for (const call of this.#calls) if (call.id === id) return call;
+    return undefined;
   }
 
   add(call: Call): void {

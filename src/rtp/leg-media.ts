@@ -201,6 +201,18 @@ export class LegMedia {
     return this.#source.lastSource;
   }
 
+  /** Whether packets wait for others, or for a verdict on their time. */
+  get holdsPackets(): boolean {
+    return this.#gate.isWaiting || this.#buffer.heldPackets > 0;
+  }
+
+  /** Plays what is held; what it waited for is lost. */
+  playHeld(nowMs: number): void {
+    if (this.#finished) return;
+    this.#endPauseAs('stale', nowMs);
+    this.#buffer.drain();
+  }
+
   /** Plays what is held and ends the leg's audio; whatever comes later is ignored. */
   finish(): void {
     if (this.#finished) return;

@@ -71,6 +71,10 @@ export interface LegReceiver extends AsyncDisposable {
   renegotiate(payloads: NegotiatedPayloads): void;
   /** Whether the peer announced that it sends; while it did not, silence is not told. */
   expect(expected: 'media' | 'nothing'): void;
+  /** Whether packets that came are not handed out yet. */
+  readonly holdsPackets: boolean;
+  /** Hands out what is held, whatever it waits for. */
+  playHeld(): void;
   /** Hands out what is held and ends the sink; what comes later is ignored. May be called twice. */
   finish(): void;
   /** Closes the sockets and lets the ports rest. Without `finish` before, what is held is lost. May be called twice. */
@@ -167,6 +171,19 @@ class UdpLegReceiver implements LegReceiver {
 
   expect(expected: 'media' | 'nothing'): void {
     this.#media.expect(expected, this.#clock.monotonicMs());
+  }
+
+  get holdsPackets(): boolean {
+    return this.#state === 'receiving' && this.#media.holdsPackets;
+  }
+
+  playHeld(): void {
+    if (this.#state !== 'receiving') return;
+    try {
+      this.#media.playHeld(this.#clock.monotonicMs());
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** For the ticker. */

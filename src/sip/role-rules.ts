@@ -55,10 +55,12 @@ export interface RoleFacts {
   readonly headers: readonly HeaderLine[];
 }
 
-/** A leg's role and why: which rule answered (`none` where none did) and what it saw. */
+/**
+ * A leg's role and why: which rule answered (`none` where none did; `operator`: somebody said so) and what it saw.
+ */
 export interface RoleVerdict {
   readonly role: LegRole;
-  readonly rule: RoleRule['kind'] | 'mixed' | 'none';
+  readonly rule: RoleRule['kind'] | 'mixed' | 'none' | 'operator';
   readonly saw: string | undefined;
 }
 

@@ -307,6 +307,65 @@ describe('a task that gets old', () => {
   });
 });
 
+describe('a sentence that is to end', () => {
+  /** Two stretches of speech 300 ms apart, which are one sentence to the recogniser. */
+  const NEAR = chunksOf(
+    toPcmBuffer(
+      'PCMA',
+      makeCodes('PCMA', 4_000, [
+        { beginMs: 500, endMs: 1_500, text: undefined },
+        { beginMs: 1_800, endMs: 2_800, text: undefined },
+      ]),
+    ),
+  );
+  const CUT_CHUNK = 17;
+
+  const timesOf = ({ finals }: Outcome): (readonly [number, number])[] =>
+    finals.map(({ beginMs, endMs }) => [Math.round(beginMs / 100), Math.round(endMs / 100)]);
+
+  it('does not end by itself, so that what follows can be seen', async () => {
+    const { url } = await sandboxWith();
+    expect(timesOf(await recognise(open(servicesFor(url)), NEAR))).toEqual([[5, 28]]);
+  });
+
+  it.each<[string, TaskFaults | undefined]>([
+    ['while all goes well', undefined],
+    ['while its task is lost in it', { closeAtFrame: { frame: 12, closeCode: 1006 } }],
+    ['while its task is lost behind it', { closeAtFrame: { frame: 16, closeCode: 1006 } }],
+    ['instead of its last words', { failFinish: { code: 'InternalError', message: '' } }],
+  ])('ends there and nowhere else, %s', async (_name, faults) => {
+    const { url } = await sandboxWith({ faults: (_task, no) => (no === 1 ? faults : undefined) });
+    const session = open(servicesFor(url));
+    const reading = read(session);
+    for (const [no, chunk] of NEAR.entries()) {
+      session.push(chunk);
+      if (no + 1 === CUT_CHUNK) session.endSentence();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await session.finish();
+    const outcome = await reading;
+    expect(outcome.error).toBeUndefined();
+    expect(timesOf(outcome)).toEqual([
+      [5, 15],
+      [18, 28],
+    ]);
+  });
+
+  it('costs no task where nobody has spoken for a while', async () => {
+    const { url } = await sandboxWith();
+    const session = open(servicesFor(url));
+    const reading = read(session);
+    const quiet = Buffer.alloc(1_600);
+    for (let i = 0; i < 30; i++) {
+      session.push(quiet);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    session.endSentence();
+    await session.finish();
+    expect((await reading).events.filter(({ kind }) => kind === 'started')).toHaveLength(1);
+  });
+});
+
 describe('audio that cannot be had again', () => {
   it('is told as unrecognised, and the leg goes on behind it', async () => {
     const { url } = await sandboxWith({ faults: only(1, { closeAtFrame: { frame: 55, closeCode: 1006 } }) });

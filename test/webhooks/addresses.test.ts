@@ -43,7 +43,8 @@ describe('where a webhook may go', () => {
     for (const address of ['10.1.2.3', '::ffff:10.1.2.3', '::1', '192.0.2.7']) {
       expect(mayReach(address, 'http:', allow)).toBe(true);
     }
-    for (const address of ['10.2.0.1', '::2', '192.0.2.8'])
+    for (const address of ['10.2.0.1', '::2', '192.0.2.8']) {
       expect(mayReach(address, 'https:', allow)).toBe(false);
+    }
   });
 });
