@@ -52,6 +52,9 @@ export const ERROR_CODES = {
   ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
   ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
 
+  // live
+  BUS_UNREACHABLE: 'the bus between processes (Redis, or Postgres in its place) cannot be subscribed to',
+
   // commands to running calls
   CALL_UNKNOWN: 'there is no such call, or not for whoever asks',
   CALL_NOT_RUNNING: 'a command that only a running call can take was given to another',

@@ -46,6 +46,8 @@ export interface Metrics {
   readonly asrOutcomes: Counter<'outcome'>;
   readonly asrUnrecognisedMs: Counter;
   readonly unrecognisedCalls: Counter<'outcome'>;
+  /** What went over the bus between processes (src/bus/bus.ts). */
+  readonly busMessages: Counter<'outcome'>;
   /** Answered requests of the API; the route is its template, never the address that was asked for. */
   readonly apiRequests: Histogram<'method' | 'route' | 'status'>;
   /** Requests that were turned away before their route, by reason (src/errors.ts). */
@@ -207,6 +209,14 @@ export function createMetrics(): Metrics {
         'what recognition sessions went through (lost: a task ended before its time, stalled: it gave nothing though ' +
         'speech went in, reconnected: another took over, renewed: as planned, postponed: nothing for too long, ' +
         'refused: for a reason that no retry mends)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    busMessages: new Counter({
+      name: 'callscribe_bus_messages_total',
+      help:
+        'messages on the bus between processes by outcome (sent, received, dropped, failed: their listener threw), ' +
+        'packets that could not be read (malformed), and times that listeners may have missed some (lost)',
       labelNames: ['outcome'],
       registers,
     }),

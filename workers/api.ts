@@ -1,5 +1,6 @@
 import { createAuthenticate } from '../src/access/authenticate.ts';
 import { createApi } from '../src/api/api.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import type { HttpServer } from '../src/http/server.ts';
@@ -13,6 +14,7 @@ export interface ApiRoleDeps {
   readonly pool: Pool;
   /** The process's own, which hands the API its requests. */
   readonly http: HttpServer;
+  readonly bus: Bus;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;

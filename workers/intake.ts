@@ -6,6 +6,7 @@ import type { OpenAsrSession } from '../src/asr/session.ts';
 import { type IntakeServices, isAccepting, openCall } from '../src/call/intake.ts';
 import type { Publisher } from '../src/call/publisher.ts';
 import { CallRegistry } from '../src/call/registry.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import { AnsweredCalls, deleteOldAnsweredCalls } from '../src/ledger/answered-calls.ts';
@@ -34,6 +35,7 @@ export interface IntakeDeps {
   /** Whether the queue takes what calls give; while it does not, new calls are refused. */
   readonly canPublish: () => boolean;
   readonly live: LiveHub;
+  readonly bus: Bus;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { createResilientOpener } from '../src/asr/resilient-session.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import { systemClock } from '../src/clock.ts';
 import { type Config, ConfigError } from '../src/config.ts';
 import type { ApiKey } from '../src/dashscope/connection.ts';
@@ -27,7 +28,7 @@ import { observeProcess } from './observe-process.ts';
 import { openRecognition } from './recognition.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
-import { databaseUrlOf, openBackend } from './stores.ts';
+import { databaseUrlOf, openBackend, openBus } from './stores.ts';
 import { startSweeper } from './sweeper.ts';
 
 /** What `npm start` runs in one process. */
@@ -86,7 +87,7 @@ class Starter {
   }
 
   async start(): Promise<Service> {
-    const { config, roles } = this.#options;
+    const { config, roles, logger } = this.#options;
     let started = false;
     this.#readiness['started'] = () => started;
     observeProcess(this.#metrics);
@@ -105,9 +106,11 @@ class Starter {
     const databaseUrl = await this.#databaseUrl();
     const pool = databaseUrl === undefined ? undefined : await this.#openStore(databaseUrl);
     const backend = openBackend(config, databaseUrl);
+    const bus = openBus(config, databaseUrl, { logger, metrics: this.#metrics });
+    this.#closers.add(() => bus.close());
     if (pool !== undefined) await this.#startWriters(pool, backend);
-    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http);
-    const intake = roles.includes('intake') ? await this.#startIntake(backend) : undefined;
+    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus);
+    const intake = roles.includes('intake') ? await this.#startIntake(backend, bus) : undefined;
     started = true;
     return this.#service(http.url, pool, intake);
   }
@@ -169,13 +172,14 @@ class Starter {
     this.#closers.add(() => sweeper.close());
   }
 
-  async #startApi(pool: Pool, http: HttpServer): Promise<void> {
+  async #startApi(pool: Pool, http: HttpServer, bus: Bus): Promise<void> {
     const { config, logger } = this.#options;
     this.#step('starting the api role');
     const role = await startApiRole({
       config,
       pool,
       http,
+      bus,
       metrics: this.#metrics,
       logger,
       clock: systemClock,
@@ -183,7 +187,7 @@ class Starter {
     this.#closers.add(() => role.close());
   }
 
-  async #startIntake(backend: QueueBackend): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
+  async #startIntake(backend: QueueBackend, bus: Bus): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
     const { config, logger } = this.#options;
     await this.#claimPorts();
     const recogniser = await this.#recogniser();
@@ -206,6 +210,7 @@ class Starter {
       publisher,
       canPublish: () => publisher.state === 'ready',
       live: this.#live,
+      bus,
       metrics: this.#metrics,
       logger,
       clock: systemClock,

@@ -1,6 +1,11 @@
+import type { Bus, BusOutcome } from '../src/bus/bus.ts';
+import { PacketBus } from '../src/bus/packet-bus.ts';
+import { postgresTransport } from '../src/bus/postgres-transport.ts';
+import { redisTransport } from '../src/bus/redis-transport.ts';
 import type { Config } from '../src/config.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import type { Logger } from '../src/log.ts';
+import type { Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
 import { postgresBackend } from '../src/queue/postgres-backend.ts';
 import { redisBackend } from '../src/queue/redis-backend.ts';
@@ -54,4 +59,20 @@ export function openBackend({ redisUrl }: Config, databaseUrl: string | undefine
   if (redisUrl !== undefined) return redisBackend({ redisUrl });
   if (databaseUrl === undefined) throw new Error('unreachable: without Redis there is always a database');
   return postgresBackend({ databaseUrl });
+}
+
+/** Redis pub/sub where one is configured, else LISTEN and NOTIFY in the database. */
+export function openBus(
+  { redisUrl }: Config,
+  databaseUrl: string | undefined,
+  { logger, metrics }: { readonly logger: Logger; readonly metrics: Metrics },
+): Bus {
+  const onOutcome = (outcome: BusOutcome, count: number): void => {
+    metrics.busMessages.inc({ outcome }, count);
+  };
+  if (redisUrl !== undefined) {
+    return new PacketBus({ openTransport: redisTransport({ redisUrl, logger }), logger, onOutcome });
+  }
+  if (databaseUrl === undefined) throw new Error('unreachable: without Redis there is always a database');
+  return new PacketBus({ openTransport: postgresTransport({ databaseUrl, logger }), logger, onOutcome });
 }
