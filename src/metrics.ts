@@ -46,6 +46,8 @@ export interface Metrics {
   readonly asrOutcomes: Counter<'outcome'>;
   readonly asrUnrecognisedMs: Counter;
   readonly unrecognisedCalls: Counter<'outcome'>;
+  /** Commands to running calls and to kept audio, by what came of them. */
+  readonly controlCommands: Counter<'command' | 'outcome'>;
   /** What went over the bus between processes (src/bus/bus.ts). */
   readonly busMessages: Counter<'outcome'>;
   /** Answered requests of the API; the route is its template, never the address that was asked for. */
@@ -210,6 +212,12 @@ export function createMetrics(): Metrics {
         'speech went in, reconnected: another took over, renewed: as planned, postponed: nothing for too long, ' +
         'refused: for a reason that no retry mends)',
       labelNames: ['outcome'],
+      registers,
+    }),
+    controlCommands: new Counter({
+      name: 'callscribe_control_commands_total',
+      help: 'commands to calls of this process (pause, resume, relabel, recognise) by outcome: done, failed, not-here',
+      labelNames: ['command', 'outcome'],
       registers,
     }),
     busMessages: new Counter({

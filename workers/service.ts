@@ -109,7 +109,7 @@ class Starter {
     const bus = openBus(config, databaseUrl, { logger, metrics: this.#metrics });
     this.#closers.add(() => bus.close());
     if (pool !== undefined) await this.#startWriters(pool, backend);
-    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus);
+    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus, backend);
     const intake = roles.includes('intake') ? await this.#startIntake(backend, bus) : undefined;
     started = true;
     return this.#service(http.url, pool, intake);
@@ -172,7 +172,7 @@ class Starter {
     this.#closers.add(() => sweeper.close());
   }
 
-  async #startApi(pool: Pool, http: HttpServer, bus: Bus): Promise<void> {
+  async #startApi(pool: Pool, http: HttpServer, bus: Bus, backend: QueueBackend): Promise<void> {
     const { config, logger } = this.#options;
     this.#step('starting the api role');
     const role = await startApiRole({
@@ -180,6 +180,7 @@ class Starter {
       pool,
       http,
       bus,
+      backend,
       metrics: this.#metrics,
       logger,
       clock: systemClock,

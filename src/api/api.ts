@@ -10,9 +10,10 @@ import type { AddRoutes, ApiContext } from './context.ts';
 import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallRoutes } from './routes/calls.ts';
+import { addControlRoutes } from './routes/control.ts';
 
 /** Every file of routes below /v1. */
-const ROUTES: readonly AddRoutes[] = [addCallRoutes];
+const ROUTES: readonly AddRoutes[] = [addCallRoutes, addControlRoutes];
 
 /** What a route takes in its body, where it does not say otherwise. */
 const BODY_MAX_BYTES = 65_536;
