@@ -31,7 +31,7 @@ const ROOMS = {
   forget: { values: [], types: [] },
   ledger: { values: [], types: ['call'] },
   http: { values: [], types: [] },
-  access: { values: [], types: [] },
+  access: { values: ['store'], types: [] },
   api: {
     values: [
       'access',

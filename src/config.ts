@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
 import { type EnvironmentToken, parseEnvironmentToken } from './access/environment-tokens.ts';
+import type { OidcOptions } from './access/oidc.ts';
 import type { ResiliencePolicy } from './asr/resilience-policy.ts';
 import { CallscribeError } from './errors.ts';
 import { DIGEST_ALGORITHMS, type DigestAuthentication } from './sip/digest.ts';
@@ -82,6 +83,8 @@ export interface Config {
     /** Origins whose pages may ask. */
     readonly corsOrigins: readonly string[];
     readonly requestsPerMinute: number;
+    /** Whose tokens hold, too. */
+    readonly oidc: OidcOptions | undefined;
   };
   readonly dataDir: string;
   /** What the outbox may take on disk while queue or database are away. */
@@ -286,6 +289,9 @@ const environment = z.object({
     list(value, (part) => (URL.canParse(part) && new URL(part).origin === part ? part : undefined)),
   ).default([]),
   API_REQUESTS_PER_MINUTE: integer(1, 1_000_000).default(600),
+  OIDC_ISSUER: url('https://', 'http://'),
+  OIDC_AUDIENCE: text.optional(),
+  OIDC_TENANT_CLAIM: text.default('tenant'),
   DATA_DIR: text.default('.data'),
   OUTBOX_MAX_MB: integer(16, 1_000_000).default(2_048),
   RECORDING: setting('keep, none or memory', (value) =>
@@ -333,6 +339,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       name: 'DRACHTIO_SECRET',
       found: 'nothing, though DRACHTIO_HOST is set',
       allowed: 'the secret of that drachtio-server',
+    });
+  }
+  if (set['OIDC_ISSUER'] !== undefined && set['OIDC_AUDIENCE'] === undefined) {
+    faults.push({
+      name: 'OIDC_AUDIENCE',
+      found: 'nothing, though OIDC_ISSUER is set',
+      allowed: 'what the claim aud of its tokens for this service holds',
     });
   }
   faults.push(...findTlsFaults(set));
@@ -398,6 +411,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       tokens: value.API_TOKENS,
       corsOrigins: value.API_CORS_ORIGINS,
       requestsPerMinute: value.API_REQUESTS_PER_MINUTE,
+      oidc:
+        value.OIDC_ISSUER === undefined
+          ? undefined
+          : {
+              issuer: value.OIDC_ISSUER,
+              audience: value.OIDC_AUDIENCE ?? '',
+              tenantClaim: value.OIDC_TENANT_CLAIM,
+            },
     },
     dataDir: value.DATA_DIR,
     outboxMaxBytes: value.OUTBOX_MAX_MB * 1_048_576,

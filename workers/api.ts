@@ -8,6 +8,7 @@ import type { HttpServer } from '../src/http/server.ts';
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
+import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { openCallPlaces } from './call-places.ts';
 import { CloseStack } from './close-stack.ts';
@@ -27,16 +28,17 @@ export interface ApiRoleDeps {
 
 /** The role that answers /v1. @throws {CallscribeError} BUS_UNREACHABLE, QUEUE_UNREACHABLE */
 export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
-  const { config, pool, http, bus, backend, metrics, logger, clock } = deps;
-  const { tokens, ...settings } = config.api;
+  const { config, http, bus, backend, metrics, logger, clock } = deps;
+  const pool = classifiedPool(deps.pool);
+  const { tokens, oidc, ...settings } = config.api;
   const closers = new CloseStack();
   const control = await ControlClient.open(bus);
   closers.add(() => control.close());
-  const callPlaces = await openCallPlaces(config, pool, backend, closers);
+  const callPlaces = await openCallPlaces(config, deps.pool, backend, closers);
   const app = await createApi(
     {
       pool,
-      authenticate: createAuthenticate({ tokens }),
+      authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
       settings: { ...settings, recordingDir: config.recording.directory },
       control,
       callPlaces,

@@ -5,6 +5,7 @@ import { readStampFromPcm } from '../src/bench/packet-stamp.ts';
 import { type ReceiverFigures, ReceiverMeter } from '../src/bench/receiver-meter.ts';
 import type { RtpLoadTarget } from '../src/bench/rtp-load.ts';
 import { kernelDrops } from '../src/bench/udp-drops.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import type { Publisher } from '../src/call/publisher.ts';
 import type { LegRecord } from '../src/call/record.ts';
 import { systemClock } from '../src/clock.ts';
@@ -114,6 +115,7 @@ async function startIntake(order: ReceiverOrder, meter: ReceiverMeter): Promise<
     publisher: books,
     canPublish: () => true,
     live: createLiveHub(),
+    bus: nobodyListens,
     metrics,
     logger,
     clock: systemClock,
@@ -228,3 +230,10 @@ function numberOf(media: LegRecord['media'], name: string): number {
   const value = media?.[name];
   return typeof value === 'number' ? value : 0;
 }
+
+/** What is measured here is the road to the queue. */
+const nobodyListens: Bus = {
+  publish: () => undefined,
+  subscribe: () => Promise.resolve(() => Promise.resolve()),
+  close: () => Promise.resolve(),
+};

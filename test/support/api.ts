@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { Bus } from '../../src/bus/bus.ts';
 import { systemClock } from '../../src/clock.ts';
 import { loadConfig } from '../../src/config.ts';
 import { startHttpServer } from '../../src/http/server.ts';
@@ -10,6 +11,7 @@ import { createMetrics, type Metrics } from '../../src/metrics.ts';
 import { createPool, type Pool } from '../../src/store/pool.ts';
 import { startApiRole } from '../../workers/api.ts';
 import { CloseStack } from '../../workers/close-stack.ts';
+import { openBackend, openBus } from '../../workers/stores.ts';
 import { createDatabase } from './database.ts';
 
 /** The api role alone, on a database of its own and a port that the system chooses. */
@@ -18,6 +20,7 @@ export interface TestApi extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly pool: Pool;
   readonly metrics: Metrics;
+  readonly bus: Bus;
   /** RECORDING_DIR. */
   readonly recordingDir: string;
   /** Asks as whoever has this token; without one, as nobody. */
@@ -48,13 +51,17 @@ export async function startTestApi(
   const metrics = createMetrics();
   const http = await startHttpServer({ listen: config.http, metrics, readiness: {} });
   closers.add(() => http.close());
-  const role = await startApiRole({ config, pool, http, metrics, logger, clock: systemClock });
+  const bus = openBus(config, database.url, { logger, metrics });
+  closers.add(() => bus.close());
+  const backend = openBackend(config, database.url);
+  const role = await startApiRole({ config, pool, http, bus, backend, metrics, logger, clock: systemClock });
   closers.add(() => role.close());
   return {
     url: http.url,
     databaseUrl: database.url,
     pool,
     metrics,
+    bus,
     recordingDir: config.recording.directory,
     fetch: (path, { token, ...options } = {}) => {
       const headers = new Headers(options.headers);
