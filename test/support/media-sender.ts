@@ -53,7 +53,12 @@ export class MediaSender {
 }
 
 /** One key as RFC 4733 tells of it: two updates, the end three times. */
-export async function press(sender: MediaSender, port: number, packetNo: number, code: number): Promise<void> {
+export async function press(
+  sender: MediaSender,
+  port: number,
+  packetNo: number,
+  code: number,
+): Promise<void> {
   for (let i = 0; i < 5; i++) {
     const ticks = 160 * Math.min(i + 1, 3);
     const payload = Uint8Array.of(code, i < 2 ? 10 : 0x8a, ticks >> 8, ticks & 0xff);
@@ -61,4 +66,3 @@ export async function press(sender: MediaSender, port: number, packetNo: number,
     await sender.send(port, { sequenceNumber: packetNo + i, timestamp, payloadType: 101, payload });
   }
 }
-
