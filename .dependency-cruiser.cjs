@@ -25,7 +25,8 @@ const ROOMS = {
   control: { values: [], types: ['bus', 'call', 'sip'] },
   outbox: { values: [], types: [] },
   queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
-  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip'] },
+  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip', 'webhooks'] },
+  webhooks: { values: [], types: ['figures'] },
   search: { values: [], types: [] },
   figures: { values: [], types: ['call'] },
   forget: { values: [], types: [] },
@@ -83,6 +84,8 @@ const LIBRARIES = {
   jose: '^src/access/',
   'sdp-transform': '^src/(sip|caller)/',
   'fast-xml-parser': '^src/sip/',
+  standardwebhooks: '^src/webhooks/',
+  undici: '^src/webhooks/',
 };
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
@@ -98,6 +101,7 @@ const PURE = [
   'recording/(container|frames|block-builder|block-index|replayed-audio|stereo-mix|recording-file)',
   'outbox/(record|memory-tail)',
   'queue/(jobs|parcel)',
+  'webhooks/(events|addresses|verdict)',
   'bus/packets',
   'demo/compare',
   'recovery/journal-lines',

@@ -105,6 +105,13 @@ export interface Config {
     /** With which calls that are not kept are sealed while they last. */
     readonly keyFile: string;
   };
+  readonly webhooks: {
+    /** CIDR blocks that they may reach though these are not public. */
+    readonly allow: readonly string[];
+    readonly timeoutMs: number;
+    readonly retryForMs: number;
+    readonly disableAfterMs: number;
+  };
   readonly maxLegs: number;
   /** How the agent is told from the customer, asked in this order. */
   readonly roleRules: readonly RoleRule[];
@@ -302,6 +309,12 @@ const environment = z.object({
   RECORDING_KEY_FILE: text.optional(),
   ROWS_KEEP_DAYS: integer(1, 36_500),
   CALL_HANGS_HOURS: integer(1, 8_760).default(24),
+  WEBHOOK_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
+    list(value, (part) => (isCidr(part) ? part : undefined)),
+  ).default([]),
+  WEBHOOK_TIMEOUT_SECONDS: integer(1, 60).default(15),
+  WEBHOOK_RETRY_HOURS: integer(1, 720).default(72),
+  WEBHOOK_DISABLE_HOURS: integer(1, 8_760).default(120),
   MAX_LEGS: integer(1, 100_000).default(1000),
   ROLE_RULES: setting('a JSON list of role rules (docs/sources.md)', parseRoleRules).default(
     DEFAULT_ROLE_RULES,
@@ -428,6 +441,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       policy: value.RECORDING === 'none' ? 'spool' : value.RECORDING,
       keepDays: value.RECORDING_KEEP_DAYS,
       keyFile: value.RECORDING_KEY_FILE ?? join(value.DATA_DIR, 'spool.key'),
+    },
+    webhooks: {
+      allow: value.WEBHOOK_ALLOW,
+      timeoutMs: value.WEBHOOK_TIMEOUT_SECONDS * 1_000,
+      retryForMs: value.WEBHOOK_RETRY_HOURS * 3_600_000,
+      disableAfterMs: value.WEBHOOK_DISABLE_HOURS * 3_600_000,
     },
     maxLegs: value.MAX_LEGS,
     roleRules: value.ROLE_RULES,

@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   AUDIO_UNSUPPORTED: 'an audio file is not in a format that the command takes',
   RECORDING_MALFORMED: 'a recorded leg cannot be read: damaged, cut off, or of another version',
   RECORDING_KEY: 'a sealed recording cannot be opened: the key is missing or another one',
+  RECORDING_ABSENT: 'there is no recording of the call here: not kept, not written yet, deleted, or on another machine',
   RECORDING_STORAGE: 'a recording cannot be written or read back',
   CAPTION_INVALID: 'a caption cannot be carried by the audio that is meant to carry it',
 
@@ -51,6 +52,12 @@ export const ERROR_CODES = {
   ASR_ABORTED: 'the session was ended by us before it was finished',
   ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
   ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
+
+  // webhooks
+  WEBHOOK_INVALID: 'a webhook endpoint cannot be kept as it was given',
+  WEBHOOK_ADDRESS_REFUSED:
+    'a webhook leads to an address that is neither public nor allowed, or there without TLS',
+  WEBHOOK_HELD: 'a webhook endpoint failed and is left alone for a while',
 
   // live
   BUS_UNREACHABLE: 'the bus between processes (Redis, or Postgres in its place) cannot be subscribed to',
