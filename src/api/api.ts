@@ -14,6 +14,7 @@ import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
+import { addControlRoutes } from './routes/control.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
@@ -25,6 +26,7 @@ const ROUTES: readonly AddRoutes[] = [
   addTranscriptRoutes,
   addRecordingRoutes,
   addSearchRoutes,
+  addControlRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */
