@@ -16,6 +16,7 @@ import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
+import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
 
 /** Every file of routes below /v1. */
@@ -24,6 +25,7 @@ const ROUTES: readonly AddRoutes[] = [
   addCallDetailRoutes,
   addTranscriptRoutes,
   addRecordingRoutes,
+  addSearchRoutes,
   addControlRoutes,
 ];
 
