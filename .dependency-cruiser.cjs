@@ -24,13 +24,14 @@ const ROOMS = {
   bus: { values: [], types: [] },
   outbox: { values: [], types: [] },
   queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
-  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip'] },
+  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip', 'webhooks'] },
+  webhooks: { values: [], types: ['figures'] },
   search: { values: [], types: [] },
   figures: { values: [], types: ['call'] },
   forget: { values: [], types: [] },
   ledger: { values: [], types: ['call'] },
   http: { values: [], types: [] },
-  access: { values: [], types: [] },
+  access: { values: ['store'], types: [] },
   api: {
     values: [
       'access',
@@ -82,6 +83,8 @@ const LIBRARIES = {
   jose: '^src/access/',
   'sdp-transform': '^src/(sip|caller)/',
   'fast-xml-parser': '^src/sip/',
+  standardwebhooks: '^src/webhooks/',
+  undici: '^src/webhooks/',
 };
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
@@ -97,6 +100,7 @@ const PURE = [
   'recording/(container|frames|block-builder|block-index|replayed-audio|stereo-mix|recording-file)',
   'outbox/(record|memory-tail)',
   'queue/(jobs|parcel)',
+  'webhooks/(events|addresses|verdict)',
   'bus/packets',
   'live/(items|message|position|lane|call-cursor)',
   'demo/compare',

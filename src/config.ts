@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
 import { type EnvironmentToken, parseEnvironmentToken } from './access/environment-tokens.ts';
+import type { OidcOptions } from './access/oidc.ts';
 import type { ResiliencePolicy } from './asr/resilience-policy.ts';
 import { CallscribeError } from './errors.ts';
 import { DIGEST_ALGORITHMS, type DigestAuthentication } from './sip/digest.ts';
@@ -82,6 +83,8 @@ export interface Config {
     /** Origins whose pages may ask. */
     readonly corsOrigins: readonly string[];
     readonly requestsPerMinute: number;
+    /** Whose tokens hold, too. */
+    readonly oidc: OidcOptions | undefined;
   };
   readonly dataDir: string;
   /** What the outbox may take on disk while queue or database are away. */
@@ -101,6 +104,13 @@ export interface Config {
     readonly keepDays: number | undefined;
     /** With which calls that are not kept are sealed while they last. */
     readonly keyFile: string;
+  };
+  readonly webhooks: {
+    /** CIDR blocks that they may reach though these are not public. */
+    readonly allow: readonly string[];
+    readonly timeoutMs: number;
+    readonly retryForMs: number;
+    readonly disableAfterMs: number;
   };
   readonly maxLegs: number;
   /** How the agent is told from the customer, asked in this order. */
@@ -286,6 +296,9 @@ const environment = z.object({
     list(value, (part) => (URL.canParse(part) && new URL(part).origin === part ? part : undefined)),
   ).default([]),
   API_REQUESTS_PER_MINUTE: integer(1, 1_000_000).default(600),
+  OIDC_ISSUER: url('https://', 'http://'),
+  OIDC_AUDIENCE: text.optional(),
+  OIDC_TENANT_CLAIM: text.default('tenant'),
   DATA_DIR: text.default('.data'),
   OUTBOX_MAX_MB: integer(16, 1_000_000).default(2_048),
   RECORDING: setting('keep, none or memory', (value) =>
@@ -296,6 +309,12 @@ const environment = z.object({
   RECORDING_KEY_FILE: text.optional(),
   ROWS_KEEP_DAYS: integer(1, 36_500),
   CALL_HANGS_HOURS: integer(1, 8_760).default(24),
+  WEBHOOK_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
+    list(value, (part) => (isCidr(part) ? part : undefined)),
+  ).default([]),
+  WEBHOOK_TIMEOUT_SECONDS: integer(1, 60).default(15),
+  WEBHOOK_RETRY_HOURS: integer(1, 720).default(72),
+  WEBHOOK_DISABLE_HOURS: integer(1, 8_760).default(120),
   MAX_LEGS: integer(1, 100_000).default(1000),
   ROLE_RULES: setting('a JSON list of role rules (docs/sources.md)', parseRoleRules).default(
     DEFAULT_ROLE_RULES,
@@ -333,6 +352,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       name: 'DRACHTIO_SECRET',
       found: 'nothing, though DRACHTIO_HOST is set',
       allowed: 'the secret of that drachtio-server',
+    });
+  }
+  if (set['OIDC_ISSUER'] !== undefined && set['OIDC_AUDIENCE'] === undefined) {
+    faults.push({
+      name: 'OIDC_AUDIENCE',
+      found: 'nothing, though OIDC_ISSUER is set',
+      allowed: 'what the claim aud of its tokens for this service holds',
     });
   }
   faults.push(...findTlsFaults(set));
@@ -398,6 +424,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       tokens: value.API_TOKENS,
       corsOrigins: value.API_CORS_ORIGINS,
       requestsPerMinute: value.API_REQUESTS_PER_MINUTE,
+      oidc:
+        value.OIDC_ISSUER === undefined
+          ? undefined
+          : {
+              issuer: value.OIDC_ISSUER,
+              audience: value.OIDC_AUDIENCE ?? '',
+              tenantClaim: value.OIDC_TENANT_CLAIM,
+            },
     },
     dataDir: value.DATA_DIR,
     outboxMaxBytes: value.OUTBOX_MAX_MB * 1_048_576,
@@ -407,6 +441,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       policy: value.RECORDING === 'none' ? 'spool' : value.RECORDING,
       keepDays: value.RECORDING_KEEP_DAYS,
       keyFile: value.RECORDING_KEY_FILE ?? join(value.DATA_DIR, 'spool.key'),
+    },
+    webhooks: {
+      allow: value.WEBHOOK_ALLOW,
+      timeoutMs: value.WEBHOOK_TIMEOUT_SECONDS * 1_000,
+      retryForMs: value.WEBHOOK_RETRY_HOURS * 3_600_000,
+      disableAfterMs: value.WEBHOOK_DISABLE_HOURS * 3_600_000,
     },
     maxLegs: value.MAX_LEGS,
     roleRules: value.ROLE_RULES,

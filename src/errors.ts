@@ -52,6 +52,12 @@ export const ERROR_CODES = {
   ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
   ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
 
+  // webhooks
+  WEBHOOK_INVALID: 'a webhook endpoint cannot be kept as it was given',
+  WEBHOOK_ADDRESS_REFUSED:
+    'a webhook leads to an address that is neither public nor allowed, or there without TLS',
+  WEBHOOK_HELD: 'a webhook endpoint failed and is left alone for a while',
+
   // live
   BUS_UNREACHABLE: 'the bus between processes (Redis, or Postgres in its place) cannot be subscribed to',
 

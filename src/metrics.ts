@@ -46,6 +46,8 @@ export interface Metrics {
   readonly asrOutcomes: Counter<'outcome'>;
   readonly asrUnrecognisedMs: Counter;
   readonly unrecognisedCalls: Counter<'outcome'>;
+  /** Attempts to deliver a message, by what became of it (src/webhooks/verdict.ts). */
+  readonly webhooks: Counter<'outcome'>;
   /** What went over the bus between processes (src/bus/bus.ts). */
   readonly busMessages: Counter<'outcome'>;
   /** Answered requests of the API; the route is its template, never the address that was asked for. */
@@ -223,6 +225,15 @@ export function createMetrics(): Metrics {
     unrecognisedCalls: new Counter({
       name: 'callscribe_unrecognised_calls_total',
       help: 'calls that ended with audio that no recogniser took (kept: for npm run recognise, lost: it could not be kept)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    webhooks: new Counter({
+      name: 'callscribe_webhooks_total',
+      help:
+        'attempts to deliver a webhook (delivered; postpone: the message was refused, hold: the endpoint failed, both come ' +
+        'again; bury: given up; disable: the endpoint gets no more; release: this process ended; dropped: the call is ' +
+        'gone), and looks for messages that failed (not_looked)',
       labelNames: ['outcome'],
       registers,
     }),

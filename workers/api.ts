@@ -6,6 +6,7 @@ import type { Config } from '../src/config.ts';
 import type { HttpServer } from '../src/http/server.ts';
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
+import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
 import type { Role } from './role-type.ts';
 
@@ -22,12 +23,13 @@ export interface ApiRoleDeps {
 
 /** The role that answers /v1. */
 export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
-  const { config, pool, http, metrics, logger, clock } = deps;
-  const { tokens, ...settings } = config.api;
+  const { config, http, metrics, logger, clock } = deps;
+  const pool = classifiedPool(deps.pool);
+  const { tokens, oidc, ...settings } = config.api;
   const app = await createApi(
     {
       pool,
-      authenticate: createAuthenticate({ tokens }),
+      authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
       settings: { ...settings, recordingDir: config.recording.directory },
       metrics,
       logger,

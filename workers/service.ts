@@ -19,6 +19,7 @@ import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
 import { SANDBOX_RATE_LIMIT, startSandbox } from '../src/sandbox/server.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import { WEBHOOK_POLICY } from '../src/webhooks/verdict.ts';
 import { startApiRole } from './api.ts';
 import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
@@ -30,9 +31,10 @@ import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
 import { databaseUrlOf, openBackend, openBus } from './stores.ts';
 import { startSweeper } from './sweeper.ts';
+import { startWebhooksRole } from './webhooks.ts';
 
 /** What `npm start` runs in one process. */
-export const ROLES = ['intake', 'sentences', 'calls', 'api'] as const;
+export const ROLES = ['intake', 'sentences', 'calls', 'webhooks', 'api'] as const;
 /** What `npm run worker` can run alone. `edge`: the embedded SIP edge, for the intakes of other processes. */
 export const WORKER_ROLES = [...ROLES, 'edge'] as const;
 export type RoleName = (typeof WORKER_ROLES)[number];
@@ -109,6 +111,7 @@ class Starter {
     const bus = openBus(config, databaseUrl, { logger, metrics: this.#metrics });
     this.#closers.add(() => bus.close());
     if (pool !== undefined) await this.#startWriters(pool, backend);
+    if (pool !== undefined && roles.includes('webhooks')) await this.#startWebhooks(pool, backend);
     if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus);
     const intake = roles.includes('intake') ? await this.#startIntake(backend, bus) : undefined;
     started = true;
@@ -170,6 +173,15 @@ class Starter {
     const { config } = this.#options;
     const sweeper = startSweeper({ pool, config, metrics: this.#metrics, logger, clock: systemClock });
     this.#closers.add(() => sweeper.close());
+  }
+
+  async #startWebhooks(pool: Pool, backend: QueueBackend): Promise<void> {
+    const { config, logger } = this.#options;
+    const { allow, ...limits } = config.webhooks;
+    this.#step('starting the webhooks role');
+    const policy = { ...WEBHOOK_POLICY, ...limits };
+    const role = await startWebhooksRole({ pool, backend, policy, allow, logger, metrics: this.#metrics });
+    this.#closers.add(() => role.close());
   }
 
   async #startApi(pool: Pool, http: HttpServer, bus: Bus): Promise<void> {

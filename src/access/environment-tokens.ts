@@ -1,5 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-
+import { digestOf, isSameDigest } from './digest.ts';
 import { isScope, type Principal, type Scope, SCOPES } from './principal.ts';
 
 /** A token of `API_TOKENS`; only the digest of its secret is kept. */
@@ -22,14 +21,6 @@ export function parseEnvironmentToken(text: string): EnvironmentToken | undefine
   const named = scopes?.split('+') ?? SCOPES;
   if (!named.every(isScope)) return undefined;
   return { name, digest: digestOf(secret), scopes: [...new Set(named)] };
-}
-
-/** SHA-256, hexadecimal: secrets are random, so that no slow hash is needed. */
-export const digestOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
-
-/** Whether two digests are the same, in a time that tells nothing about where they differ. */
-export function isSameDigest(a: string, b: string): boolean {
-  return timingSafeEqual(Buffer.from(a, 'hex'), Buffer.from(b, 'hex'));
 }
 
 /** The token that has this secret. Takes as long whichever it is, and where there is none. */

@@ -7,6 +7,8 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { CallscribeError, toError } from '../errors.ts';
 import { guardRoutes } from './authenticate.ts';
 import type { AddRoutes, ApiContext } from './context.ts';
+import { allowOrigins } from './cors.ts';
+import { limitRequests } from './limits.ts';
 import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallRoutes } from './routes/calls.ts';
@@ -57,10 +59,12 @@ export async function createApi(context: ApiContext, server: Server): Promise<Fa
     throw new CallscribeError('NOT_FOUND', 'there is no such route; /openapi.json names all');
   });
 
+  await allowOrigins(app, context.settings.corsOrigins);
   await describeApi(app);
   await app.register(
     async (v1) => {
       guardRoutes(v1, context.authenticate, metrics);
+      await limitRequests(v1, context.settings.requestsPerMinute, metrics);
       for (const addRoutes of ROUTES) {
         await v1.register(async (scope) => addRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
       }

@@ -1,6 +1,12 @@
 import type { QueueName } from './jobs.ts';
 import type { JsonValue } from './json.ts';
 
+/**
+ * Queues whose jobs only say that rows wait: they carry no fact, are gone as soon as they are done, and whoever made
+ * them makes them again.
+ */
+export type WakeUpQueue = 'webhooks';
+
 /** How many jobs of a queue are in which state. */
 export type JobCounts = Readonly<Record<'waiting' | 'active' | 'delayed' | 'failed' | 'completed', number>>;
 
@@ -65,7 +71,7 @@ export interface WorkerSettings {
    * `UnrecoverableError` puts it into the failed set for an operator.
    */
   readonly process: (job: TakenJob) => Promise<void>;
-  readonly retryDelayMs: (attempt: number) => number;
+  readonly retryDelayMs: (attempt: number, error?: Error) => number;
   /** The queue itself is in trouble (not a job). */
   readonly onError: (error: Error) => void;
   readonly onStalled: (jobId: string) => void;
@@ -75,11 +81,11 @@ export interface WorkerSettings {
 export interface QueueBackend {
   readonly kind: 'redis' | 'postgres';
   /** @throws {CallscribeError} QUEUE_UNREACHABLE, with the way out */
-  openQueue(name: QueueName, onError: (error: Error) => void): Promise<JobQueue>;
+  openQueue(name: QueueName | WakeUpQueue, onError: (error: Error) => void): Promise<JobQueue>;
   /** @throws {CallscribeError} QUEUE_UNREACHABLE, with the way out */
   openFlows(onError: (error: Error) => void): Promise<FlowQueue>;
   /** @throws {CallscribeError} QUEUE_UNREACHABLE, with the way out */
-  openWorker(name: QueueName, settings: WorkerSettings): Promise<JobWorker>;
+  openWorker(name: QueueName | WakeUpQueue, settings: WorkerSettings): Promise<JobWorker>;
 }
 
 /** How long an opening may take. */

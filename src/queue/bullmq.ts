@@ -1,4 +1,11 @@
-import type { DefaultJobOptions, FlowJob, Job as BullJob, JobsOptions, WorkerOptions } from 'bullmq';
+import type {
+  DefaultJobOptions,
+  FlowJob,
+  Job as BullJob,
+  JobsOptions,
+  KeepJobs,
+  WorkerOptions,
+} from 'bullmq';
 
 import { CallscribeError, systemCode } from '../errors.ts';
 import { within } from '../within.ts';
@@ -10,10 +17,11 @@ import type {
   QueuedFlow,
   QueuedJob,
   TakenJob,
+  WakeUpQueue,
   WorkerSettings,
 } from './backend.ts';
 import { CLOSE_MAX_MS, OPEN_MAX_MS } from './backend.ts';
-import { DONE } from './jobs.ts';
+import { DONE, type QueueName } from './jobs.ts';
 
 // What both backends share: how BullMQ is set up, and its queues and workers behind our own interfaces.
 
@@ -29,6 +37,12 @@ export const JOB_OPTIONS: DefaultJobOptions = {
   stackTraceLimit: 1,
   keepLogs: 0,
 };
+
+/** Of a wake-up nothing is worth keeping, and its id must be free for the next one. */
+export const jobOptionsOf = (queue: QueueName | WakeUpQueue, keepDone: KeepJobs): DefaultJobOptions => ({
+  ...JOB_OPTIONS,
+  removeOnComplete: queue === 'webhooks' ? true : keepDone,
+});
 
 /** Of a killed worker, jobs in hand come back after the lock's time and at most two looks: 25 s. */
 const WORKER_OPTIONS = {
@@ -56,7 +70,7 @@ export const workerOptions = ({
   concurrency,
   // Taking jobs begins when the connection stands, so that a wrong address is one error and not many.
   autorun: false,
-  settings: { backoffStrategy: retryDelayMs },
+  settings: { backoffStrategy: (attempt, _type, error) => retryDelayMs(attempt, error) },
 });
 
 /** What this file needs of a BullMQ queue, whatever its backend. */

@@ -4,7 +4,15 @@ import type { KeepJobs } from 'bullmq';
 import { createPostgresBackend, FlowProducer, Queue, Worker } from 'bullmq';
 
 import type { QueueBackend } from './backend.ts';
-import { JOB_OPTIONS, openFlows, openQueue, openWorker, taken, workerOptions } from './bullmq.ts';
+import {
+  JOB_OPTIONS,
+  jobOptionsOf,
+  openFlows,
+  openQueue,
+  openWorker,
+  taken,
+  workerOptions,
+} from './bullmq.ts';
 
 export interface PostgresQueueOptions {
   readonly databaseUrl: string;
@@ -48,7 +56,7 @@ export function postgresBackend({
           name,
           {
             connection: connection(2),
-            defaultJobOptions: defaults,
+            defaultJobOptions: jobOptionsOf(name, KEEP),
           },
           createPostgresBackend,
         ),

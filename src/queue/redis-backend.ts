@@ -3,7 +3,15 @@ import { createRedisBackend, FlowProducer, Queue, Worker } from 'bullmq';
 
 import { toError } from '../errors.ts';
 import type { QueueBackend } from './backend.ts';
-import { JOB_OPTIONS, openFlows, openQueue, openWorker, taken, workerOptions } from './bullmq.ts';
+import {
+  JOB_OPTIONS,
+  jobOptionsOf,
+  openFlows,
+  openQueue,
+  openWorker,
+  taken,
+  workerOptions,
+} from './bullmq.ts';
 
 export interface RedisQueueOptions {
   readonly redisUrl: string;
@@ -39,7 +47,7 @@ export function redisBackend({ redisUrl, prefix = 'callscribe' }: RedisQueueOpti
           {
             prefix,
             connection: producerConnection,
-            defaultJobOptions: defaults,
+            defaultJobOptions: jobOptionsOf(name, KEEP),
             streams: { events: { maxLen: 100 } },
           },
           createRedisBackend,

@@ -13,6 +13,7 @@ const TABLES = [
   'call_figures',
   'call_links',
   'dead_letters',
+  'webhook_messages',
 ] as const;
 
 /** All of it in one statement: a reader sees the whole call or nothing. */
@@ -29,13 +30,15 @@ with gone_sentences as (
 ), gone_links as (delete from call_links where call_id = $1 or linked_id = $1 returning 1
 ), gone_letters as (
   delete from dead_letters where call_id = $1 or call_id is null and data::text like '%' || $1 || '%' returning 1
+), gone_messages as (delete from webhook_messages where call_id = $1 returning 1
 ), gone_calls as (delete from calls where id = $1 returning 1
 )
 select (select count(*)::int from gone_calls) as calls, (select count(*)::int from gone_legs) as legs,
        (select count(*)::int from gone_sentences) as sentences, (select count(*)::int from gone_events) as call_events,
        (select count(*)::int from gone_identifiers) as call_identifiers,
        (select count(*)::int from gone_figures) as call_figures, (select count(*)::int from gone_links) as call_links,
-       (select count(*)::int from gone_letters) as dead_letters`,
+       (select count(*)::int from gone_letters) as dead_letters,
+       (select count(*)::int from gone_messages) as webhook_messages`,
 };
 
 /** Looks everywhere, and not only where the rows should be. */
@@ -49,7 +52,8 @@ select (select count(*)::int from calls where id = $1) as calls, (select count(*
        (select count(*)::int from call_figures where call_id = $1) as call_figures,
        (select count(*)::int from call_links where call_id = $1 or linked_id = $1) as call_links,
        (select count(*)::int from dead_letters
-         where call_id = $1 or call_id is null and data::text like '%' || $1 || '%') as dead_letters`,
+         where call_id = $1 or call_id is null and data::text like '%' || $1 || '%') as dead_letters,
+       (select count(*)::int from webhook_messages where call_id = $1) as webhook_messages`,
 };
 
 /** @returns how many rows were deleted @throws what `pg` throws; see `toStoreError` */

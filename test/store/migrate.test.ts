@@ -50,6 +50,9 @@ describe('migrate', () => {
           and relnamespace = 'public'::regnamespace order by 1`,
     );
     expect(tables.map((row) => row['relname'])).toEqual([
+      'access_log',
+      'api_tickets',
+      'api_tokens',
       'call_events',
       'call_figures',
       'call_identifiers',
@@ -60,6 +63,8 @@ describe('migrate', () => {
       'legs',
       'schema_migrations',
       'sentences',
+      'webhook_endpoints',
+      'webhook_messages',
     ]);
   });
 

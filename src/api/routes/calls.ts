@@ -1,9 +1,18 @@
 import { z } from 'zod';
 
 import { listCalls, type ListedCall } from '../../store/list-calls.ts';
+import { withinCost } from '../../store/within-cost.ts';
 import type { AddRoutes } from '../context.ts';
 import { cursorSchema, cursorsOf } from '../cursor.ts';
-import { isoOrNull, pageLimit, PROBLEMS, textOf, timeOrNull, timeParameter } from '../schemas.ts';
+import {
+  isoOrNull,
+  pageLimit,
+  problemResponse,
+  PROBLEMS,
+  textOf,
+  timeOrNull,
+  timeParameter,
+} from '../schemas.ts';
 import { seenTenant } from '../tenant.ts';
 
 const CALL_STATES = ['active', 'finishing', 'complete', 'failed'] as const;
@@ -47,6 +56,9 @@ const listQuery = z.object({
   limit: pageLimit,
 });
 
+/** A filter that no index serves may look at every call; it is ended by then. */
+const LIST_MAX_MS = 2_000;
+
 const cursors = cursorsOf('calls', z.object({ startedAt: z.iso.datetime({ precision: 6 }), id: z.uuid() }));
 
 /** `GET /v1/calls`. */
@@ -63,12 +75,13 @@ export const addCallRoutes: AddRoutes = (app, { pool }) => {
         response: {
           200: z.object({ calls: z.array(listedCall), next_cursor: z.string().nullable() }),
           ...PROBLEMS,
+          422: problemResponse('The filters find too much or too little to be looked for in time'),
         },
       },
     },
     async ({ query, principal }) => {
       const { cursor, limit, number, tenant, ...filter } = query;
-      const calls = await listCalls(pool, {
+      const options = {
         filter: {
           ...filter,
           tenant: seenTenant(principal, tenant),
@@ -76,7 +89,8 @@ export const addCallRoutes: AddRoutes = (app, { pool }) => {
         },
         after: cursor === undefined ? undefined : cursors.read(cursor),
         limit: limit + 1,
-      });
+      };
+      const calls = await withinCost(pool, LIST_MAX_MS, (db) => listCalls(db, options));
       const page = calls.slice(0, limit);
       const last = calls.length > limit ? page.at(-1) : undefined;
       return {
