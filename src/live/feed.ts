@@ -31,6 +31,15 @@ export const BEAT_EVERY_MS = 15_000;
 /** A last message that was lost with nothing after it shows at the latest now. */
 const DOUBT_EVERY_BEATS = 2;
 
+/** Who follows, and how they are reached. */
+export interface Subscriber {
+  /** Only they may go on with what they began. */
+  readonly owner: string;
+  readonly sink: Sink;
+  /** Awaited before anything of a call is sent, once for each; where it rejects, it is asked again. */
+  readonly admit: (callId: CallId) => Promise<void>;
+}
+
 /** A subscriber's connection, as whoever holds the socket sees it. */
 export interface Connection {
   /** The socket has room again. */
@@ -80,31 +89,31 @@ export class LiveFeed {
   }
 
   /** Sends all of one call, from that position to its end. */
-  async followCall(callId: CallId, position: CallPosition, sink: Sink): Promise<Connection> {
+  async followCall(callId: CallId, position: CallPosition, subscriber: Subscriber): Promise<Connection> {
     const progress = new Progress();
     progress.startAt(callId, position);
-    return this.#start({ kind: 'call', callId }, progress, sink);
+    return this.#start({ kind: 'call', callId }, progress, subscriber);
   }
 
   /**
    * Sends all of the calls that the filter takes up: what was said of those that go on, then everything to their ends.
    *
-   * @param owner who asks; only they may go on with what they began
    * @param lastId of an earlier stream with the same filter; where it is not known any more, `reset` is sent first
    */
   async followMany(
     filter: LiveFilter,
-    owner: string,
     lastId: string | undefined,
-    sink: Sink,
+    subscriber: Subscriber,
   ): Promise<Connection> {
+    const { owner, sink } = subscriber;
+    if (lastId !== undefined) this.#takeOver(lastId, owner);
     const found = lastId === undefined ? undefined : this.#sessions.resume(lastId, filter, owner);
     const { id: sessionId, progress } = found ?? { id: randomUUID(), progress: new Progress() };
     if (lastId !== undefined && found === undefined) {
       this.#options.onOutcome('reset');
       sink.send('reset', JSON.stringify({ reason: 'unknown_position' }), undefined);
     }
-    return this.#start({ kind: 'many', filter, sessionId }, progress, sink, owner);
+    return this.#start({ kind: 'many', filter, sessionId, owner }, progress, subscriber);
   }
 
   async close(): Promise<void> {
@@ -115,13 +124,24 @@ export class LiveFeed {
     await this.#unsubscribe();
   }
 
-  async #start(following: Following, progress: Progress, sink: Sink, owner = ''): Promise<Connection> {
+  /** The client may be back before its old connection is known to be gone. */
+  #takeOver(lastId: string, owner: string): void {
+    for (const subscription of this.#many) {
+      const { following } = subscription;
+      if (following.kind !== 'many' || following.owner !== owner) continue;
+      if (lastId.startsWith(`${following.sessionId}.`)) subscription.close('replaced');
+    }
+  }
+
+  async #start(following: Following, progress: Progress, subscriber: Subscriber): Promise<Connection> {
+    const { sink, admit } = subscriber;
     const { clock, logger, onOutcome } = this.#options;
     const remove = (): void => {
       this.#all.delete(subscription);
       this.#many.delete(subscription);
       if (following.kind === 'many') {
-        this.#sessions.keep({ id: following.sessionId, progress, filter: following.filter, owner });
+        const { sessionId: id, filter, owner } = following;
+        this.#sessions.keep({ id, progress, filter, owner });
         return;
       }
       const ofCall = this.#byCall.get(following.callId);
@@ -151,7 +171,16 @@ export class LiveFeed {
     );
     const jsonOf = (item: LiveItem): string => this.#jsonOf(item);
     const rows = this.#rows;
-    const subscription = new Subscription({ following, progress, outlet, rows, jsonOf, clock, logger });
+    const subscription = new Subscription({
+      following,
+      progress,
+      outlet,
+      rows,
+      jsonOf,
+      admit,
+      clock,
+      logger,
+    });
     // Before anything is read, so that nothing falls between.
     this.#all.set(subscription, outlet);
     if (following.kind === 'many') this.#many.add(subscription);

@@ -15,9 +15,10 @@ export interface Sink {
 /**
  * - `ended`: the call is complete and everything of it was sent;
  * - `too_slow`: the client does not take what it is sent; come back and go on from the last id;
- * - `shutdown`: the service stops; the same.
+ * - `shutdown`: the service stops; the same;
+ * - `replaced`: the same stream was taken up by another connection.
  */
-export type CloseReason = 'ended' | 'too_slow' | 'shutdown';
+export type CloseReason = 'ended' | 'too_slow' | 'shutdown' | 'replaced';
 
 /** Beyond it partial sentences wait, the newest of each leg; finals go on. */
 export const PARTIALS_WAIT_BYTES = 65_536;

@@ -37,10 +37,6 @@ export class Progress {
     return [...this.#calls].flatMap(([callId, { hasEnded }]) => (hasEnded ? [] : [callId]));
   }
 
-  isKnown(callId: CallId): boolean {
-    return this.#calls.has(callId);
-  }
-
   hasEnded(callId: CallId): boolean {
     return this.#calls.get(callId)?.hasEnded ?? false;
   }

@@ -13,7 +13,7 @@ import type { RowReader } from './rows.ts';
 /** What a subscriber follows: one call to its end, or whatever calls there are. */
 export type Following =
   | { readonly kind: 'call'; readonly callId: CallId }
-  | { readonly kind: 'many'; readonly filter: LiveFilter; readonly sessionId: string };
+  | { readonly kind: 'many'; readonly filter: LiveFilter; readonly sessionId: string; readonly owner: string };
 
 export interface SubscriptionOptions {
   readonly following: Following;
@@ -22,6 +22,8 @@ export interface SubscriptionOptions {
   readonly outlet: Outlet;
   readonly rows: RowReader;
   readonly jsonOf: (item: LiveItem) => string;
+  /** Awaited before anything of a call is sent, once for each; where it rejects, it is asked again. */
+  readonly admit: (callId: CallId) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -34,6 +36,9 @@ interface Followed {
   vainReadings: number;
   /** Since when something is missing. */
   behindSinceMs: number | undefined;
+  /** Whether the filter has been asked. */
+  isTakenUp: boolean;
+  isAdmitted: boolean;
 }
 
 /** Calls that one subscriber follows at a time; the newest are taken up at the start. */
@@ -72,12 +77,12 @@ export class Subscription {
   async start(): Promise<void> {
     const { following, progress, rows, outlet } = this.#options;
     if (following.kind === 'call') {
-      this.#follow(following.callId);
+      this.#follow(following.callId, true);
     } else {
       outlet.note('hello', { session: following.sessionId });
-      for (const callId of progress.goingOn) this.#follow(callId);
+      for (const callId of progress.goingOn) this.#follow(callId, true);
       const unfinished = await rows.unfinishedCalls(following.filter.tenant, CALLS_MAX);
-      for (const callId of unfinished) this.#follow(callId);
+      for (const callId of unfinished) this.#follow(callId, false);
     }
     this.#read();
   }
@@ -92,7 +97,7 @@ export class Subscription {
     const { following } = this.#options;
     if (!this.#calls.has(call.id)) {
       if (following.kind === 'call' || !takesUp(following.filter, call)) return;
-      this.#follow(call.id);
+      this.#follow(call.id, true);
     }
     const followed = this.#calls.get(call.id);
     if (followed === undefined) return;
@@ -124,12 +129,13 @@ export class Subscription {
     this.#whenRoom?.();
   }
 
-  #follow(callId: CallId): void {
+  #follow(callId: CallId, isTakenUp: boolean): void {
     const { progress, clock } = this.#options;
     if (this.#calls.has(callId) || progress.hasEnded(callId) || this.#calls.size >= CALLS_MAX) return;
     const cursor = new CallCursor(progress.positionIn(callId));
     const readAtMs = clock.monotonicMs();
-    this.#calls.set(callId, { cursor, readAtMs, vainReadings: 0, behindSinceMs: readAtMs });
+    const followed = { cursor, readAtMs, vainReadings: 0, behindSinceMs: readAtMs, isTakenUp, isAdmitted: false };
+    this.#calls.set(callId, followed);
   }
 
   /** Something of the call is missing: its rows are read now, unless they were in vain a moment ago. */
@@ -193,11 +199,15 @@ export class Subscription {
       if (followed.vainReadings > NO_ROW_MAX) this.#leave(callId);
       return;
     }
-    if (following.kind === 'many' && !this.#options.progress.isKnown(callId)) {
-      if (!takesUp(following.filter, contextOf(rows.call))) {
-        this.#calls.delete(callId);
-        return;
-      }
+    if (following.kind === 'many' && !followed.isTakenUp && !takesUp(following.filter, contextOf(rows.call))) {
+      this.#calls.delete(callId);
+      return;
+    }
+    followed.isTakenUp = true;
+    if (!followed.isAdmitted) {
+      await this.#options.admit(callId);
+      followed.isAdmitted = true;
+      if (outlet.isClosed) return;
     }
     this.#send(callId, cursor.fill(rows));
     if (cursor.hasEnded) {
