@@ -8,6 +8,7 @@ import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
 import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
+import { openLiveFeed } from './live.ts';
 import type { Role } from './role-type.ts';
 
 export interface ApiRoleDeps {
@@ -26,9 +27,11 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
   const { config, http, metrics, logger, clock } = deps;
   const pool = classifiedPool(deps.pool);
   const { tokens, oidc, ...settings } = config.api;
+  const live = await openLiveFeed({ ...deps, pool });
   const app = await createApi(
     {
       pool,
+      live,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
       settings: { ...settings, recordingDir: config.recording.directory },
       metrics,
@@ -38,5 +41,5 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
     http.server,
   );
   http.mount(app);
-  return { name: 'api', close: () => app.close() };
+  return { name: 'api', close: () => live.close().then(() => app.close()) };
 }

@@ -3,14 +3,15 @@ import { join } from 'node:path';
 
 import type { ResilientSessionServices } from '../src/asr/resilient-session.ts';
 import type { OpenAsrSession } from '../src/asr/session.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import { type IntakeServices, isAccepting, openCall } from '../src/call/intake.ts';
 import type { Publisher } from '../src/call/publisher.ts';
 import { CallRegistry } from '../src/call/registry.ts';
-import type { Bus } from '../src/bus/bus.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import { AnsweredCalls, deleteOldAnsweredCalls } from '../src/ledger/answered-calls.ts';
 import type { LiveHub } from '../src/live/hub.ts';
+import { LiveRelay } from '../src/live/relay.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
 import { LegTicker } from '../src/rtp/leg-ticker.ts';
@@ -57,6 +58,7 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   const recordings = await openRecordings(deps);
   const recovery = await openCallRecovery(deps);
   const answeredCalls = noteAnsweredCalls(deps);
+  const relay = new LiveRelay(deps.live, deps.bus);
   const services: IntakeServices = {
     ...deps,
     recordings,
@@ -119,6 +121,7 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
         listener.close();
         await recordings.close();
         await answeredCalls.close();
+        relay.close();
       })),
   };
 }

@@ -14,6 +14,7 @@ import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
+import { addLiveRoutes } from './routes/live.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
 
@@ -23,6 +24,7 @@ const ROUTES: readonly AddRoutes[] = [
   addCallDetailRoutes,
   addTranscriptRoutes,
   addRecordingRoutes,
+  addLiveRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */

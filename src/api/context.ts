@@ -6,6 +6,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Authenticate } from '../access/authenticate.ts';
 import type { Principal, Scope } from '../access/principal.ts';
 import type { Clock } from '../clock.ts';
+import type { LiveFeed } from '../live/feed.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Pool } from '../store/pool.ts';
@@ -13,6 +14,7 @@ import type { Pool } from '../store/pool.ts';
 /** What the routes work with; the root in workers/ fills it. */
 export interface ApiContext {
   readonly pool: Pool;
+  readonly live: LiveFeed;
   readonly authenticate: Authenticate;
   readonly settings: ApiSettings;
   readonly metrics: Metrics;

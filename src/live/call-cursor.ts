@@ -42,7 +42,9 @@ export class CallCursor {
   /** Whether the rows are to be read: something is missing, or may be. */
   get isBehind(): boolean {
     if (this.#state === 'ended') return false;
-    return this.#isDoubtful || this.#events.isBehind || [...this.#legs.values()].some(({ isBehind }) => isBehind);
+    return (
+      this.#isDoubtful || this.#events.isBehind || [...this.#legs.values()].some(({ isBehind }) => isBehind)
+    );
   }
 
   /** Whether all of the call was given out. */

@@ -43,9 +43,9 @@ export interface Subscriber {
 /** A subscriber's connection, as whoever holds the socket sees it. */
 export interface Connection {
   /** The socket has room again. */
-  drained(): void;
+  readonly drained: () => void;
   /** The socket is gone. */
-  gone(): void;
+  readonly gone: () => void;
 }
 
 /** The subscribers of this process: hears the bus once, for all of them. */
@@ -184,7 +184,9 @@ export class LiveFeed {
     // Before anything is read, so that nothing falls between.
     this.#all.set(subscription, outlet);
     if (following.kind === 'many') this.#many.add(subscription);
-    else this.#byCall.set(following.callId, (this.#byCall.get(following.callId) ?? new Set()).add(subscription));
+    else {
+      this.#byCall.set(following.callId, (this.#byCall.get(following.callId) ?? new Set()).add(subscription));
+    }
     const connection: Connection = {
       drained: () => {
         subscription.drained();

@@ -27,7 +27,9 @@ export class Lane<T> {
   /** Takes one, in any order and any number of times; give out what is due by {@link take}. */
   put(no: number, thing: T): void {
     this.know(no);
-    if (no > this.#doneNo && (this.#held.size < HELD_MAX || no === this.#doneNo + 1)) this.#held.set(no, thing);
+    if (no > this.#doneNo && (this.#held.size < HELD_MAX || no === this.#doneNo + 1)) {
+      this.#held.set(no, thing);
+    }
   }
 
   /** So many are known to exist. */

@@ -6,8 +6,7 @@ export const LIVE_CHANNEL = 'live';
 
 /** What goes over the bus: an item with what filters ask of its call; or that rows of a call are worth reading. */
 export type LiveMessage =
-  | { readonly call: CallContext; readonly item: LiveItem }
-  | { readonly rowsOf: CallId };
+  { readonly call: CallContext; readonly item: LiveItem } | { readonly rowsOf: CallId };
 
 /** What is needed of a call to tell who follows it. */
 export interface CallContext {

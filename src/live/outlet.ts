@@ -43,7 +43,7 @@ export class Outlet {
     this.#onDropped = onDropped;
   }
 
-  get isClosed(): boolean {
+  isClosed(): boolean {
     return this.#isClosed;
   }
 
@@ -75,11 +75,10 @@ export class Outlet {
   /** The socket has room again. */
   drained(): void {
     this.#beatsWithoutRoom = 0;
-    if (this.#isClosed || !this.hasRoom) return;
     for (const [legId, data] of this.#partials) {
+      if (!this.hasRoom) return;
       this.#partials.delete(legId);
       this.#sink.send('sentence.partial', data, undefined);
-      if (!this.hasRoom) return;
     }
   }
 

@@ -8,7 +8,11 @@ import { type CallPosition, writePosition } from './position.ts';
 export interface LiveStore {
   loadCall(callId: CallId): Promise<StoredCall | undefined>;
   loadLegs(callId: CallId): Promise<readonly StoredLeg[]>;
-  sentencesSince(callId: CallId, nos: ReadonlyMap<number, number>, limit: number): Promise<readonly StoredSentence[]>;
+  sentencesSince(
+    callId: CallId,
+    nos: ReadonlyMap<number, number>,
+    limit: number,
+  ): Promise<readonly StoredSentence[]>;
   eventsSince(callId: CallId, eventNo: number, limit: number): Promise<readonly StoredEvent[]>;
   unfinishedCalls(tenant: string | undefined, limit: number): Promise<readonly CallId[]>;
 }

@@ -42,7 +42,9 @@ export class LiveSessions {
     const [, id = '', stepNo = ''] = LAST_ID.exec(lastId) ?? [];
     const session = this.#kept.get(id);
     if (session === undefined || session.untilMs < this.#clock.monotonicMs()) return undefined;
-    if (session.owner !== owner || JSON.stringify(session.filter) !== JSON.stringify(filter)) return undefined;
+    if (session.owner !== owner || JSON.stringify(session.filter) !== JSON.stringify(filter)) {
+      return undefined;
+    }
     if (!session.progress.goBackTo(Number(stepNo))) return undefined;
     this.#kept.delete(id);
     return session;

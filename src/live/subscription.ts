@@ -13,7 +13,12 @@ import type { RowReader } from './rows.ts';
 /** What a subscriber follows: one call to its end, or whatever calls there are. */
 export type Following =
   | { readonly kind: 'call'; readonly callId: CallId }
-  | { readonly kind: 'many'; readonly filter: LiveFilter; readonly sessionId: string; readonly owner: string };
+  | {
+      readonly kind: 'many';
+      readonly filter: LiveFilter;
+      readonly sessionId: string;
+      readonly owner: string;
+    };
 
 export interface SubscriptionOptions {
   readonly following: Following;
@@ -57,7 +62,7 @@ const NO_ROW_MAX = 40;
 export class Subscription {
   readonly #options: SubscriptionOptions;
   readonly #calls = new Map<CallId, Followed>();
-  #reading: Promise<void> | undefined;
+  #isReading = false;
   #timer: NodeJS.Timeout | undefined;
   #whenRoom: (() => void) | undefined;
 
@@ -134,7 +139,14 @@ export class Subscription {
     if (this.#calls.has(callId) || progress.hasEnded(callId) || this.#calls.size >= CALLS_MAX) return;
     const cursor = new CallCursor(progress.positionIn(callId));
     const readAtMs = clock.monotonicMs();
-    const followed = { cursor, readAtMs, vainReadings: 0, behindSinceMs: readAtMs, isTakenUp, isAdmitted: false };
+    const followed = {
+      cursor,
+      readAtMs,
+      vainReadings: 0,
+      behindSinceMs: readAtMs,
+      isTakenUp,
+      isAdmitted: false,
+    };
     this.#calls.set(callId, followed);
   }
 
@@ -155,8 +167,10 @@ export class Subscription {
   }
 
   #read(): void {
-    this.#reading ??= this.#readAll().finally(() => {
-      this.#reading = undefined;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    void this.#readAll().finally(() => {
+      this.#isReading = false;
       this.#readLater();
     });
   }
@@ -166,7 +180,7 @@ export class Subscription {
     const dueAtMs = Math.min(
       ...[...this.#calls.values()].flatMap(({ cursor, readAtMs }) => (cursor.isBehind ? [readAtMs] : [])),
     );
-    if (this.#options.outlet.isClosed || !Number.isFinite(dueAtMs)) return;
+    if (this.#options.outlet.isClosed() || !Number.isFinite(dueAtMs)) return;
     const waitMs = Math.max(dueAtMs - this.#options.clock.monotonicMs(), 0);
     this.#timer = setTimeout(() => {
       this.#read();
@@ -177,13 +191,16 @@ export class Subscription {
   async #readAll(): Promise<void> {
     const { outlet, clock, logger } = this.#options;
     for (;;) {
-      if (!outlet.hasRoom && !outlet.isClosed) await this.#room();
-      if (outlet.isClosed) return;
+      if (!outlet.hasRoom && !outlet.isClosed()) await this.#room();
+      if (outlet.isClosed()) return;
       const nowMs = clock.monotonicMs();
       const next = [...this.#calls].find(([, { cursor, readAtMs }]) => cursor.isBehind && readAtMs <= nowMs);
       if (next === undefined) return;
       await this.#readOne(...next).catch((error: unknown) => {
-        logger.warn({ err: toError(error), callId: next[0] }, 'a live stream could not read rows; it tries again');
+        logger.warn(
+          { err: toError(error), callId: next[0] },
+          'a live stream could not read rows; it tries again',
+        );
         this.#inVain(next[1]);
       });
     }
@@ -193,13 +210,17 @@ export class Subscription {
     const { following, rows: reader, outlet, clock } = this.#options;
     const { cursor } = followed;
     const rows = await reader.read(callId, cursor.position);
-    if (outlet.isClosed || this.#calls.get(callId) !== followed) return;
+    if (outlet.isClosed() || this.#calls.get(callId) !== followed) return;
     if (rows === undefined) {
       this.#inVain(followed);
       if (followed.vainReadings > NO_ROW_MAX) this.#leave(callId);
       return;
     }
-    if (following.kind === 'many' && !followed.isTakenUp && !takesUp(following.filter, contextOf(rows.call))) {
+    if (
+      following.kind === 'many' &&
+      !followed.isTakenUp &&
+      !takesUp(following.filter, contextOf(rows.call))
+    ) {
       this.#calls.delete(callId);
       return;
     }
@@ -207,7 +228,7 @@ export class Subscription {
     if (!followed.isAdmitted) {
       await this.#options.admit(callId);
       followed.isAdmitted = true;
-      if (outlet.isClosed) return;
+      if (outlet.isClosed()) return;
     }
     this.#send(callId, cursor.fill(rows));
     if (cursor.hasEnded) {
@@ -249,8 +270,8 @@ export class Subscription {
       if (following.kind === 'many' && !wants(following.filter, item)) continue;
       outlet.send(item, jsonOf(item), id);
       // What was not sent must not count as sent.
-      if (outlet.isClosed && id !== undefined) progress.goBackTo(progress.stepNo - 1);
-      if (outlet.isClosed) return;
+      if (outlet.isClosed() && id !== undefined) progress.goBackTo(progress.stepNo - 1);
+      if (outlet.isClosed()) return;
     }
   }
 

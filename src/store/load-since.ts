@@ -69,6 +69,9 @@ export async function findUnfinishedCalls(
   tenant: string | undefined,
   limit: number,
 ): Promise<readonly CallId[]> {
-  const { rows } = await db.query<{ id: CallId }>({ ...FIND_UNFINISHED_CALLS, values: [tenant ?? null, limit] });
+  const { rows } = await db.query<{ id: CallId }>({
+    ...FIND_UNFINISHED_CALLS,
+    values: [tenant ?? null, limit],
+  });
   return rows.map(({ id }) => id);
 }

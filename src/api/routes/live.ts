@@ -83,7 +83,7 @@ export const addLiveRoutes: AddRoutes = async (app, context) => {
       const after = headers['last-event-id'] ?? query.after;
       if (after?.endsWith(ENDED)) return reply.code(204).send(null);
       const position = positionOf(after);
-      await streamEvents(request, reply, (sink) =>
+      streamEvents(context, reply, (sink) =>
         live.followCall(params.id, position, subscriberOf(context, request, sink)),
       );
       return reply;
@@ -103,17 +103,17 @@ export const addLiveRoutes: AddRoutes = async (app, context) => {
       response: { 200: STREAM, ...PROBLEMS, ...NOT_FOUND },
     },
     preHandler: async ({ principal, query }) => {
-      const { call, after } = query as z.infer<typeof liveQuery>;
+      const { call, after } = query;
       if (call === undefined) return;
       await findCall(pool, principal, call.toLowerCase() as CallId);
       positionOf(after);
     },
-    handler: async (request, reply) => {
-      await streamEvents(request, reply, (sink) => follow(request, sink));
+    handler: (request, reply) => {
+      streamEvents(context, reply, (sink) => follow(request, sink));
       return reply;
     },
     wsHandler: (socket, request) => {
-      streamOver(socket, (sink) => follow(request as typeof request & LiveRequest, sink), context);
+      streamOver(context, socket, (sink) => follow(request, sink));
     },
   });
 
@@ -138,7 +138,9 @@ export const addLiveRoutes: AddRoutes = async (app, context) => {
     const { call, tenant, agent, role, state, after } = request.query;
     const subscriber = subscriberOf(context, request, sink);
     const from = after ?? request.headers['last-event-id'];
-    if (call !== undefined) return live.followCall(call.toLowerCase() as CallId, positionOf(from), subscriber);
+    if (call !== undefined) {
+      return live.followCall(call.toLowerCase() as CallId, positionOf(from), subscriber);
+    }
     const filter = { tenant: seenTenant(request.principal, tenant), agent, role, state };
     return live.followMany(filter, typeof from === 'string' ? from : undefined, subscriber);
   }
@@ -170,53 +172,57 @@ function subscriberOf({ pool }: ApiContext, request: FastifyRequest, sink: Sink)
 }
 
 /** Hands the answer over to a stream. */
-async function streamEvents(
-  request: FastifyRequest,
+function streamEvents(
+  context: ApiContext,
   reply: FastifyReply,
   start: (sink: Sink) => Promise<Connection>,
-): Promise<void> {
+): void {
   reply.hijack();
   const { raw } = reply;
-  const connecting = start(sseSink(raw, reply.getHeaders()));
-  let connection: Connection | undefined;
-  raw.on('drain', () => connection?.drained());
-  const gone = (): void => {
-    void connecting.then((made) => {
-      made.gone();
-    });
-  };
-  raw.on('close', gone);
-  raw.on('error', gone);
-  try {
-    connection = await connecting;
-  } catch (thrown) {
-    request.log.error({ err: toStoreError(thrown) });
-    raw.destroy();
-  }
+  const stream = startStream(context, start(sseSink(raw, reply.getHeaders())), () => raw.destroy());
+  raw.on('drain', stream.drained);
+  raw.on('close', stream.gone);
+  raw.on('error', stream.gone);
 }
 
 function streamOver(
+  context: ApiContext,
   socket: WebSocket,
   start: (sink: Sink) => Promise<Connection>,
-  { logger }: Pick<ApiContext, 'logger'>,
 ): void {
+  const sink = webSocketSink(socket, () => {
+    stream.drained();
+  });
+  const stream = startStream(context, start(sink), () => {
+    socket.close(1011, 'internal');
+  });
+  socket.on('close', stream.gone);
+  socket.on('error', stream.gone);
+}
+
+/** A connection that is still being made may be gone before. */
+function startStream(
+  { logger }: Pick<ApiContext, 'logger'>,
+  connecting: Promise<Connection>,
+  fail: () => void,
+): Connection {
   let connection: Connection | undefined;
   let isGone = false;
-  const sink = webSocketSink(socket, () => connection?.drained());
-  const gone = (): void => {
-    isGone = true;
-    connection?.gone();
-  };
-  socket.on('close', gone);
-  socket.on('error', gone);
-  start(sink).then(
+  connecting.then(
     (made) => {
       connection = made;
       if (isGone) made.gone();
     },
     (thrown: unknown) => {
       logger.error({ err: toStoreError(thrown) }, 'a live stream could not begin');
-      socket.close(1011, 'internal');
+      fail();
     },
   );
+  return {
+    drained: () => connection?.drained(),
+    gone: () => {
+      isGone = true;
+      connection?.gone();
+    },
+  };
 }
