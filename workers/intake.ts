@@ -20,6 +20,7 @@ import { openLegReceiver } from '../src/rtp/receiver.ts';
 import { InviteGate } from '../src/sip/invite-gate.ts';
 import { SipListener } from '../src/sip/listener.ts';
 import { localAddressTowards } from '../src/sipstack/local-address.ts';
+import { startCallControl } from './call-control.ts';
 import { openCallRecovery } from './call-recovery.ts';
 import { openRecordings } from './recordings.ts';
 import type { Role } from './role-type.ts';
@@ -111,12 +112,14 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     logger: deps.logger,
   });
   recovery.start(listener);
+  const control = await startCallControl({ ...deps, registry });
   let closing: Promise<void> | undefined;
   return {
     name: 'intake',
     isReady: () => listener.connected && isAccepting(services),
     close: () =>
       (closing ??= registry.drain(config.drainTimeoutMs).then(async () => {
+        await control.close();
         await recovery.close();
         listener.close();
         await recordings.close();

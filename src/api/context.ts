@@ -6,6 +6,8 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Authenticate } from '../access/authenticate.ts';
 import type { Principal, Scope } from '../access/principal.ts';
 import type { Clock } from '../clock.ts';
+import type { ControlClient } from '../control/control-client.ts';
+import type { CallPlaces } from '../forget/forget-call.ts';
 import type { LiveFeed } from '../live/feed.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -17,6 +19,10 @@ export interface ApiContext {
   readonly live: LiveFeed;
   readonly authenticate: Authenticate;
   readonly settings: ApiSettings;
+  /** Commands to the intakes. */
+  readonly control: Pick<ControlClient, 'ask'>;
+  /** Where calls are deleted from, as far as this machine reaches. */
+  readonly callPlaces: CallPlaces;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
