@@ -19,10 +19,27 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       const { scope = 'open' } = input.route.config ?? {};
       return { schema: scope === 'open' ? schema : { ...schema, security: [{ bearer: [scope] }] }, url };
     },
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (input) => withoutUnused(jsonSchemaTransformObject(input)),
   });
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+}
+
+type Document = ReturnType<typeof jsonSchemaTransformObject>;
+
+/** Every named schema comes as an input and as an output; a client needs those that something refers to. */
+function withoutUnused(document: Document): Document {
+  const schemas = { ...document.components?.schemas };
+  const isUsed = (name: string): boolean =>
+    JSON.stringify({ ...document, components: { schemas: { ...schemas, [name]: undefined } } }).includes(
+      `"#/components/schemas/${name}"`,
+    );
+  for (;;) {
+    const unused = Object.keys(schemas).filter((name) => !isUsed(name));
+    if (unused.length === 0)
+      return { ...document, components: { ...document.components, schemas } } as Document;
+    for (const name of unused) Reflect.deleteProperty(schemas, name);
+  }
 }
 
 const DESCRIPTION = [
