@@ -14,7 +14,9 @@ import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
+import { addControlRoutes } from './routes/control.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
+import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
 
 /** Every file of routes below /v1. */
@@ -23,6 +25,8 @@ const ROUTES: readonly AddRoutes[] = [
   addCallDetailRoutes,
   addTranscriptRoutes,
   addRecordingRoutes,
+  addSearchRoutes,
+  addControlRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */
