@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   AUDIO_UNSUPPORTED: 'an audio file is not in a format that the command takes',
   RECORDING_MALFORMED: 'a recorded leg cannot be read: damaged, cut off, or of another version',
   RECORDING_KEY: 'a sealed recording cannot be opened: the key is missing or another one',
+  RECORDING_ABSENT: 'there is no recording of the call here: not kept, not written yet, deleted, or on another machine',
   RECORDING_STORAGE: 'a recording cannot be written or read back',
   CAPTION_INVALID: 'a caption cannot be carried by the audio that is meant to carry it',
 

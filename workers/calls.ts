@@ -12,8 +12,11 @@ import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
 import type { RowDeps, WriterDeps } from './sentences.ts';
 
-/** Snapshots tell which is newer, so batches may overtake each other. */
-const BATCHES_IN_HAND = 2;
+/**
+ * Snapshots tell which is newer, so jobs may overtake each other. Many at once, since the end of each call is a job and
+ * a commit of its own, and Postgres syncs those together that come together.
+ */
+const BATCHES_IN_HAND = 8;
 
 /** The role that writes calls, legs, identifiers and events. @throws {CallscribeError} QUEUE_UNREACHABLE */
 export async function startCallsRole(deps: WriterDeps): Promise<Role> {
@@ -47,7 +50,10 @@ export async function writeCallJobs(
       await saveEvents(client, events);
     });
     // Also for an outdated snapshot: the attempt before this one may have died between the rows and this.
-    for (const call of calls) await linkCalls(pool, call.id);
+    await linkCalls(
+      pool,
+      calls.map(({ id }) => id),
+    );
     const ended = delivery.isSingle
       ? calls
       : jobs.flatMap((job) => (job.name === 'call-end' ? [job.payload] : []));

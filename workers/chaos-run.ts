@@ -21,6 +21,7 @@ import type { BenchProcess, Duties } from './bench-process.ts';
 import { ChaosWorld } from './chaos-world.ts';
 
 const POLL_MS = 500;
+const PACKET_MS = 20;
 /** What the last words, the jobs and the rows may take after the last call. */
 const SETTLE_MAX_MS = 90_000;
 /** A run that does not get on is ended. */
@@ -70,9 +71,15 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
   if (keep) print(`· data and logs are in ${world.directory}`);
   const states = answered.map(({ report }) => calls.get(report.callId));
   const count = (is: (call: StoredCall | undefined) => boolean): number => states.filter(is).length;
+  for (const { report } of answered) {
+    const state = calls.get(report.callId)?.state ?? 'not stored';
+    if (state !== 'complete') {
+      print(`  ${state}: ${report.callId}, BYE ${JSON.stringify(report.bye ?? 'not sent')}`);
+    }
+  }
   const heard = answered
     .flatMap((call) => heardLegs(call, world.intakeKilledAtMs))
-    .map((leg) => ({ ...leg, starved: stored.starved.has(leg.key) }));
+    .map((leg) => ({ ...leg, lateMs: stored.lateMs.get(leg.key) ?? 0 }));
   return {
     kind,
     seed,
@@ -87,6 +94,7 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosReport> {
       endedByPeer: answered.filter(({ report }) => report.outcome.kind === 'ended-by-peer').length,
       unstored: count((call) => call === undefined),
       open: count((call) => call?.state === 'active' || call?.state === 'finishing'),
+      byesLost: answered.filter(({ report }) => isLost(report.bye)).length,
       refused: placed.length - answered.length,
     },
     senderLateMs,
@@ -190,6 +198,9 @@ function harms(
   return { done, failed, count: () => count };
 }
 
+const isLost = (bye: PlacedCall['report']['bye']): boolean =>
+  bye !== undefined && !(bye.kind === 'answered' && bye.status === 200);
+
 const isAnswered = ({ report }: PlacedCall): boolean =>
   report.outcome.kind === 'completed' || report.outcome.kind === 'ended-by-peer';
 
@@ -257,12 +268,13 @@ async function readBack(
 ): Promise<
   Pick<ChaosReport, 'events' | 'packetsLost'> & {
     readonly lines: readonly StoredLine[];
-    readonly starved: ReadonlySet<string>;
+    /** By leg: audio that did not come in time. */
+    readonly lateMs: ReadonlyMap<string, number>;
   }
 > {
   const lines: StoredLine[] = [];
   const events: Record<string, number> = {};
-  const starved = new Set<string>();
+  const lateMs = new Map<string, number>();
   let packetsLost = 0;
   for (const { report } of answered) {
     const call = calls.get(report.callId);
@@ -272,13 +284,18 @@ async function readBack(
       lines.push({ ...sentence, key: keyOf(report.callId, sentence.legNo) });
     }
     for (const { media, legNo } of await loadLegs(pool, call.id)) {
-      const lost = Number(media?.['packetsLost'] ?? 0);
-      packetsLost += lost;
-      // What came after its place on the leg's clock had been filled.
-      if (lost + Number(media?.['overlapMs'] ?? 0) > 0) starved.add(keyOf(report.callId, legNo));
+      const figure = (name: string): number => Number(media?.[name] ?? 0);
+      packetsLost += figure('packetsLost');
+      // What came after its place on the leg's clock had been filled. Our callers never begin their timestamps anew: a leg
+      // that seems to was late beyond all bounds.
+      const late =
+        PACKET_MS * figure('packetsLost') +
+        figure('overlapMs') +
+        (figure('timestampResets') > 0 ? figure('silenceMs') : 0);
+      if (late > 0) lateMs.set(keyOf(report.callId, legNo), late);
     }
   }
-  return { lines, packetsLost, events, starved };
+  return { lines, packetsLost, events, lateMs };
 }
 
 /** Counters by which the service says what it could not do; those that are not 0. */

@@ -8,13 +8,22 @@ import { CallscribeError, toError } from '../errors.ts';
 import { guardRoutes } from './authenticate.ts';
 import type { AddRoutes, ApiContext } from './context.ts';
 import { allowOrigins } from './cors.ts';
+import { addEtags } from './etag.ts';
 import { limitRequests } from './limits.ts';
 import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
+import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
+import { addRecordingRoutes } from './routes/recording.ts';
+import { addTranscriptRoutes } from './routes/transcript.ts';
 
 /** Every file of routes below /v1. */
-const ROUTES: readonly AddRoutes[] = [addCallRoutes];
+const ROUTES: readonly AddRoutes[] = [
+  addCallRoutes,
+  addCallDetailRoutes,
+  addTranscriptRoutes,
+  addRecordingRoutes,
+];
 
 /** What a route takes in its body, where it does not say otherwise. */
 const BODY_MAX_BYTES = 65_536;
@@ -63,6 +72,7 @@ export async function createApi(context: ApiContext, server: Server): Promise<Fa
   await describeApi(app);
   await app.register(
     async (v1) => {
+      addEtags(v1.withTypeProvider<ZodTypeProvider>());
       guardRoutes(v1, context.authenticate, metrics);
       await limitRequests(v1, context.settings.requestsPerMinute, metrics);
       for (const addRoutes of ROUTES) {

@@ -55,5 +55,7 @@ declare module 'fastify' {
     scope?: Scope | 'open';
     /** Whether a one-time ticket in the query (`ticket=`) is taken in place of a token. */
     takesTicket?: boolean;
+    /** Whether the answer has an ETag, by which clients need not get it twice. */
+    hasEtag?: boolean;
   }
 }

@@ -29,6 +29,9 @@ export const callParams = z.object({
   id: z.uuid().transform((text): CallId => toCallId(text.toLowerCase())),
 });
 
+export const CALL_STATES = ['active', 'finishing', 'complete', 'failed'] as const;
+export const LEG_ROLES = ['agent', 'customer', 'mixed', 'unknown'] as const;
+
 /** How many rows a page has. */
 export const pageLimit = z.coerce.number().int().min(1).max(200).default(50);
 
@@ -55,3 +58,16 @@ export const NOT_FOUND = {
 
 /** Of more codes that a route may answer with. */
 export const problemResponse = problem;
+
+/** The names of a value's fields as the API has them: `talkMs` is `talk_ms`, at every depth. */
+export function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      snakeCased(inner),
+    ]),
+  );
+}

@@ -99,6 +99,10 @@ export class CallDialog implements DialogUser {
     return this.media.packetsReceived;
   }
 
+  get mediaEnded(): boolean {
+    return this.media.hasEnded;
+  }
+
   answered(dialog: EstablishedDialog): void {
     this.#established = dialog;
     this.#call.dialogAnswered(this);

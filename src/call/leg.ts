@@ -48,6 +48,7 @@ export class Leg {
   readonly #crypto = new LegCrypto();
   #receiver!: LegReceiver;
   #party: Party = NO_PARTY;
+  #saidGoodbye = false;
   #startedAt: Date | undefined;
   #endedAt: Date | undefined;
   #transcript: LegTranscript | undefined;
@@ -101,6 +102,7 @@ export class Leg {
         leg.#mediaFailed(error);
       },
       onGoodbye: () => {
+        leg.#saidGoodbye = true;
         leg.#event('rtcp_bye', {});
       },
       onTelephoneEvent: (event) => {
@@ -139,6 +141,11 @@ export class Leg {
   /** Whether its ports are given back. */
   get isClosed(): boolean {
     return this.#endedAt !== undefined;
+  }
+
+  /** Whether its sender has told that it is leaving (RTCP BYE). */
+  get saidGoodbye(): boolean {
+    return this.#saidGoodbye;
   }
 
   get packetsReceived(): number {

@@ -74,6 +74,11 @@ export class MediaSession {
     return this.#legs.reduce((sum, leg) => sum + leg.packetsReceived, 0);
   }
 
+  /** Whether every sender has said goodbye. */
+  get hasEnded(): boolean {
+    return this.#legs.length > 0 && this.#legs.every((leg) => leg.saidGoodbye);
+  }
+
   /**
    * Opens a leg for every new line that can be taken, and closes lines that were switched off.
    *

@@ -12,9 +12,15 @@ export interface CallReport {
   /** Places the same call again, faults included. */
   readonly seed: number;
   readonly outcome: CallOutcome;
+  /** What our BYE met with; undefined where none was sent. */
+  readonly bye?: ByeOutcome;
   /** In the order of the offer's audio lines. */
   readonly legs: readonly LegReport[];
 }
+
+/** `unanswered`: given up after some seconds of retransmissions. */
+export type ByeOutcome =
+  { readonly kind: 'answered'; readonly status: number } | { readonly kind: 'unanswered' };
 
 export type CallOutcome =
   /** All audio was sent and the call hung up by us. */

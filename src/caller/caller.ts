@@ -8,7 +8,7 @@ import { Secret } from '../secret.ts';
 import type { SipProtocol } from '../sipstack/flow.ts';
 import { type AnsweredCrypto, type AnsweredLine, readAnswer } from './answer.ts';
 import { planCall } from './call-plan.ts';
-import type { CallMode, CallOutcome, CallReport, LegReport } from './call-report.ts';
+import type { ByeOutcome, CallMode, CallOutcome, CallReport, LegReport } from './call-report.ts';
 import { type Impairments, NO_IMPAIRMENTS } from './impairment-plan.ts';
 import { type InviteBody, writeSiprecBody } from './invite-body.ts';
 import { LegProtection, newMasterKey } from './leg-protection.ts';
@@ -97,6 +97,15 @@ export class Caller implements AsyncDisposable {
 
   /** Places one call and stays with it to its end. Never rejects: the outcome says what went wrong. */
   async placeCall(options: PlaceCallOptions): Promise<CallReport> {
+    let bye: ByeOutcome | undefined;
+    const report = await this.#placeCall(options, (outcome) => (bye = outcome));
+    return bye === undefined ? report : { ...report, bye };
+  }
+
+  async #placeCall(
+    options: PlaceCallOptions,
+    onBye: (outcome: ByeOutcome | undefined) => void,
+  ): Promise<CallReport> {
     const callId = `${randomUUID()}@${this.#userAgent.localHost}`;
     const { legs, mode, seed = randomInt(2 ** 32) } = options;
     const unsent = legs.map(({ label, codec }): LegReport => ({ kind: 'unsent', label, codec }));
@@ -122,7 +131,7 @@ export class Caller implements AsyncDisposable {
         return report({ kind: isAborted() ? 'aborted' : 'completed' }, sent);
       } finally {
         options.onEvent?.({ kind: 'hanging-up', callId });
-        await call.hangUp();
+        onBye(await call.hangUp());
       }
     } catch (thrown) {
       if (isAborted()) return report({ kind: 'aborted' });

@@ -1,6 +1,7 @@
 import type { IncomingResponse, Session } from 'sip.js/lib/core/index.js';
 
 import { CallscribeError, toError } from '../errors.ts';
+import type { ByeOutcome } from './call-report.ts';
 import type { InviteBody } from './invite-body.ts';
 import { type SipTarget, targetUri } from './sip-target.ts';
 import { type CallerUserAgent, parseUri } from './user-agent.ts';
@@ -27,8 +28,8 @@ export interface OutgoingCall {
   readonly answer: string;
   /** Aborted when the peer hangs up. */
   readonly peerEnded: AbortSignal;
-  /** Sends BYE, unless the peer did. Never rejects; a BYE without an answer is given up after four seconds. */
-  hangUp(): Promise<void>;
+  /** Sends BYE, unless the peer did, then undefined. Never rejects; without an answer it is given up after ten seconds. */
+  hangUp(): Promise<ByeOutcome | undefined>;
 }
 
 /** The peer answered the INVITE with a final response other than 2xx. */
@@ -46,9 +47,10 @@ export class CallRefused extends CallscribeError {
   }
 }
 
-/** How long a cancelled INVITE may take to its 487, and a BYE to its 200. */
+/** How long a cancelled INVITE may take to its 487. */
 const CANCEL_TIMEOUT_MS = 2_000;
-const BYE_TIMEOUT_MS = 4_000;
+/** How long a BYE may take to its 200; over UDP it is sent six times meanwhile. */
+const BYE_TIMEOUT_MS = 10_000;
 
 /**
  * Sends an INVITE and waits for its end (RFC 3261 §13.2). Every 2xx is acknowledged, retransmitted ones too; one
@@ -161,7 +163,7 @@ class AnsweredCall implements OutgoingCall {
   readonly answer: string;
   readonly #session: Session;
   readonly #peerEnded = new AbortController();
-  #hangUp: Promise<void> | undefined;
+  #hangUp: Promise<ByeOutcome | undefined> | undefined;
 
   constructor(session: Session, answer: string) {
     this.#session = session;
@@ -178,19 +180,23 @@ class AnsweredCall implements OutgoingCall {
     return this.#peerEnded.signal;
   }
 
-  hangUp(): Promise<void> {
-    this.#hangUp ??= this.#peerEnded.signal.aborted ? Promise.resolve() : this.#sendBye();
+  hangUp(): Promise<ByeOutcome | undefined> {
+    this.#hangUp ??= this.#peerEnded.signal.aborted ? Promise.resolve(undefined) : this.#sendBye();
     return this.#hangUp;
   }
 
-  #sendBye(): Promise<void> {
+  #sendBye(): Promise<ByeOutcome> {
     return new Promise((resolve) => {
-      const deadline = setTimeout(resolve, BYE_TIMEOUT_MS);
-      const done = (): void => {
+      const deadline = setTimeout(() => {
+        resolve({ kind: 'unanswered' });
+      }, BYE_TIMEOUT_MS);
+      const onAnswer = ({ message }: IncomingResponse): void => {
         clearTimeout(deadline);
-        resolve();
+        // What sip.js makes up itself has no headers.
+        const isAnswer = message.hasHeader('via');
+        resolve(isAnswer ? { kind: 'answered', status: message.statusCode ?? 0 } : { kind: 'unanswered' });
       };
-      this.#session.bye({ onAccept: done, onReject: done, onRedirect: done });
+      this.#session.bye({ onAccept: onAnswer, onReject: onAnswer, onRedirect: onAnswer });
     });
   }
 }

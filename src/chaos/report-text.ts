@@ -23,6 +23,8 @@ export interface ChaosReport extends Verdict {
     readonly unstored: number;
     /** Not complete when the wait was over. */
     readonly open: number;
+    /** Whose BYE met with anything but 200. */
+    readonly byesLost: number;
     /** Not answered: refused, or nobody there. */
     readonly refused: number;
   };

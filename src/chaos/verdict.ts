@@ -10,8 +10,8 @@ export interface HeardLeg {
    * Undefined: heard to its end.
    */
   readonly heardToMs?: number | undefined;
-  /** Packets of the leg came too late or not at all, since the machine was too busy: no fault of the service. */
-  readonly starved?: boolean;
+  /** So much of its audio came too late or not at all, since the machine was too busy: no fault of the service. */
+  readonly lateMs?: number;
 }
 
 /** A sentence that was read back. */
@@ -33,7 +33,7 @@ export interface Verdict {
   readonly wrongInTime: number;
   /** Of the missing: there is a row with the text, but the recogniser did not get all of the audio. */
   readonly damaged: number;
-  /** As damaged, on a leg whose packets did not come in time; not counted as missing. */
+  /** Missing, wrong in time or strange by no more than what came late on the leg; counted here only. */
   readonly starved: number;
   /** Rows that nobody said on that leg. */
   readonly strange: number;
@@ -128,32 +128,37 @@ function judgeLeg(leg: HeardLeg, lines: readonly StoredLine[], count: Counts): v
   }
   const explained = new Set<StoredLine>();
   const heardToMs = leg.heardToMs ?? Number.POSITIVE_INFINITY;
+  const lateMs = leg.lateMs ?? 0;
   for (const sentence of leg.sentences) {
     const exact = lines.filter(({ text }) => text === sentence.text);
     const damaged = lines.filter(
       (line) =>
         !exact.includes(line) &&
-        (isMarked(sentence, line) || (leg.starved === true && isRestOf(sentence, line))),
+        (isMarked(sentence, line) || (lateMs > 0 && isRestOf(sentence, line, lateMs))),
     );
     for (const line of [...exact, ...damaged]) explained.add(line);
-    for (const line of [...exact, ...damaged].slice(1)) {
+    // A sentence that was torn apart by late packets may be there in pieces.
+    for (const line of (lateMs > 0 ? exact : [...exact, ...damaged]).slice(1)) {
       count.note('doubled', leg.key, `${line.text} ${line.beginMs}`);
     }
     const fate = fateOf(sentence, heardToMs);
     count.note(fate);
     const [line] = exact;
-    if (fate === 'spoken' && line === undefined && leg.starved === true && damaged.length > 0) {
-      count.note('starved');
-    } else if (fate === 'spoken' && line === undefined) {
+    if (fate === 'spoken' && line === undefined) {
+      const isStarved = lateMs > 0 && (damaged.length > 0 || 2 * lateMs >= sentence.endMs - sentence.beginMs);
       const where = `${sentence.text} ${sentence.beginMs}-${sentence.endMs}`;
-      count.note('missing', leg.key, where);
-      if (damaged.length > 0) count.note('damaged', leg.key, where);
+      count.note(isStarved ? 'starved' : 'missing', leg.key, where);
+      if (!isStarved && damaged.length > 0) count.note('damaged', leg.key, where);
     }
     if (line === undefined) continue;
     const off = Math.max(
       Math.abs(line.beginMs - sentence.beginMs),
       fate === 'spoken' ? Math.abs(line.endMs - sentence.endMs) : 0,
     );
+    if (off > TIME_LIMIT_MS && off <= TIME_LIMIT_MS + lateMs) {
+      count.note('starved');
+      continue;
+    }
     count.worstMs = Math.max(count.worstMs, off);
     if (off > TIME_LIMIT_MS) count.note('wrongInTime', leg.key, `${line.text} by ${off} ms`);
   }
@@ -161,7 +166,7 @@ function judgeLeg(leg: HeardLeg, lines: readonly StoredLine[], count: Counts): v
   for (const line of lines) {
     if (explained.has(line)) continue;
     // What is left of a sentence may be too short to carry its text.
-    if (cut === undefined || !isRestOf(cut, line)) {
+    if (cut === undefined || !isRestOf(cut, line, 0)) {
       count.note('strange', leg.key, `${line.text} ${line.beginMs}-${line.endMs}`);
     }
   }
@@ -172,10 +177,10 @@ const isMarked = (sentence: SpokenSentence, { text }: StoredLine): boolean =>
   text.startsWith(`${sentence.text.replace(/。$/u, '')} [`) || text.startsWith(`${sentence.text} [`);
 
 /** What is left of a sentence whose audio did not come whole may say nothing. */
-const isRestOf = (sentence: SpokenSentence, { text, beginMs, endMs }: StoredLine): boolean =>
+const isRestOf = (sentence: SpokenSentence, { text, beginMs, endMs }: StoredLine, lateMs: number): boolean =>
   (text.startsWith('[speech') || text.startsWith(sentence.text)) &&
   beginMs >= sentence.beginMs - EDGE_MS &&
-  endMs <= sentence.endMs + EDGE_MS;
+  endMs <= sentence.endMs + EDGE_MS + lateMs;
 
 function fateOf({ beginMs, endMs }: SpokenSentence, heardToMs: number): 'spoken' | 'cut' | 'unheard' {
   if (endMs + HEARD_MARGIN_MS <= heardToMs) return 'spoken';

@@ -34,6 +34,8 @@ export interface DialogUser {
   readonly awaitsAnswer: boolean;
   /** Grows with every packet that the dialog's lines receive. */
   readonly packetsReceived: number;
+  /** Whether the senders of all its lines have said goodbye (RTCP BYE, RFC 3550 §6.6). */
+  readonly mediaEnded: boolean;
   /** The 200 was sent. */
   answered(dialog: EstablishedDialog): void;
   /** The INVITE was cancelled, or the answer could not be sent. */

@@ -95,6 +95,7 @@ export function followDialog(
     limitMs: () =>
       timer.kind === 'agreed' ? Math.min(quietLimitMs, SESSIONS_QUIET * 1_000 * timer.seconds) : quietLimitMs,
     signsOfLife: () => signs + user.packetsReceived,
+    mediaEnded: () => user.mediaEnded,
     probe: async () => {
       const found = await probe(dialog);
       options.onProbe(found);

@@ -1,5 +1,5 @@
 import { toSrt, toVtt } from './subtitles.ts';
-import { endMsOf, type FileTranscript, inOrder } from './transcript.ts';
+import { endMsOf, type FileTranscript, inOrder, prefixesOf } from './transcript.ts';
 
 export const TRANSCRIPT_FORMATS = ['json', 'txt', 'srt', 'vtt'] as const;
 export type TranscriptFormat = (typeof TRANSCRIPT_FORMATS)[number];
@@ -46,8 +46,8 @@ function toJson({ file, legs }: FileTranscript): unknown {
 
 /** A sentence a line; channels of a stereo file are named. */
 function toText(transcript: FileTranscript): string {
-  const named = transcript.legs.length > 1;
+  const prefixes = prefixesOf(transcript);
   return inOrder(transcript)
-    .map(({ legNo, sentence }) => `${named ? `[${legNo + 1}] ` : ''}${sentence.text.replace(/\s+/gu, ' ')}\n`)
+    .map(({ legNo, sentence }) => `${prefixes.get(legNo) ?? ''}${sentence.text.replace(/\s+/gu, ' ')}\n`)
     .join('');
 }

@@ -1,6 +1,6 @@
 import type { Word } from '../dashscope/recognition-result.ts';
 import { columnsOf } from './columns.ts';
-import { endMsOf, type FileTranscript, inOrder, type SpokenSentence } from './transcript.ts';
+import { endMsOf, type FileTranscript, inOrder, prefixesOf, type SpokenSentence } from './transcript.ts';
 
 /** Widest line, in columns of half a CJK character: what players show without breaking a line themselves. */
 const LINE_COLUMNS = 40;
@@ -17,23 +17,26 @@ interface Cue {
 
 /** SubRip: numbered cues, `00:00:01,500`. Channels of a stereo file are named in the text. */
 export function toSrt(transcript: FileTranscript): string {
-  const named = transcript.legs.length > 1;
+  const prefixes = prefixesOf(transcript);
   return cuesOf(transcript)
     .map(({ beginMs, endMs, legNo, lines }, index) => {
       const text = lines.map(plain).join('\n');
       const time = `${timestamp(beginMs, ',')} --> ${timestamp(endMs, ',')}`;
-      return `${index + 1}\n${time}\n${named ? `[${legNo + 1}] ` : ''}${text}\n`;
+      return `${index + 1}\n${time}\n${plain(prefixes.get(legNo) ?? '')}${text}\n`;
     })
     .join('\n');
 }
 
 /** WebVTT (W3C): `00:00:01.500`, characters of markup escaped, channels as voices. */
 export function toVtt(transcript: FileTranscript): string {
-  const named = transcript.legs.length > 1;
+  const voices = new Map(
+    transcript.legs.map(({ legNo, speaker }) => [legNo, escapeVtt(speaker ?? `Channel ${legNo + 1}`)]),
+  );
+  const named = voices.size > 1;
   const cues = cuesOf(transcript).map(({ beginMs, endMs, legNo, lines }) => {
     const text = lines.map(escapeVtt).join('\n');
     const time = `${timestamp(beginMs, '.')} --> ${timestamp(endMs, '.')}`;
-    return `${time}\n${named ? `<v Channel ${legNo + 1}>` : ''}${text}\n`;
+    return `${time}\n${named ? `<v ${voices.get(legNo) ?? ''}>` : ''}${text}\n`;
   });
   return ['WEBVTT\n', ...cues].join('\n');
 }

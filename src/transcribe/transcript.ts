@@ -4,6 +4,8 @@ import type { Sentence } from '../dashscope/recognition-result.ts';
 export interface LegTranscript {
   /** 0-based channel. */
   readonly legNo: number;
+  /** Who is heard on it, where that is known; else channels are counted. */
+  readonly speaker?: string | undefined;
   readonly model: string;
   /** The task's id. */
   readonly requestId: string;
@@ -32,4 +34,12 @@ export function inOrder(transcript: FileTranscript): readonly SpokenSentence[] {
   return transcript.legs
     .flatMap(({ legNo, sentences }) => sentences.map((sentence) => ({ legNo, sentence })))
     .sort((a, b) => a.sentence.beginMs - b.sentence.beginMs || a.legNo - b.legNo);
+}
+
+/** What stands before a sentence of each channel in plain text, by `legNo`; nothing where there is one channel. */
+export function prefixesOf({ legs }: FileTranscript): ReadonlyMap<number, string> {
+  if (legs.length < 2) return new Map();
+  return new Map(
+    legs.map(({ legNo, speaker }) => [legNo, speaker === undefined ? `[${legNo + 1}] ` : `${speaker}: `]),
+  );
 }

@@ -63,11 +63,20 @@ describe('what was said, against what was stored', () => {
     const lines = stored().map((line, index) =>
       index === 2 ? { ...line, text: `${line.text} [caption damaged]` } : line,
     );
-    const found = judge([{ key: 'a 0', sentences, starved: true }], lines);
-    expect(found).toMatchObject({ spoken: 6, starved: 1, missing: 0, damaged: 0, strange: 0 });
-    expect(judge([{ key: 'a 0', sentences, starved: true }], lines.slice(0, 2))).toMatchObject({
-      missing: 4,
+    const late = (lateMs: number): Parameters<typeof judge>[0] => [{ key: 'a 0', sentences, lateMs }];
+    expect(judge(late(100), lines)).toMatchObject({
+      spoken: 6,
+      starved: 1,
+      missing: 0,
+      damaged: 0,
+      strange: 0,
     });
+    // No more than what was late is put down to it.
+    expect(judge(late(100), lines.slice(0, 2))).toMatchObject({ starved: 0, missing: 4 });
+    const shifted = (byMs: number): StoredLine[] =>
+      stored().map((line, index) => (index === 2 ? { ...line, endMs: line.endMs + byMs } : line));
+    expect(judge(late(100), shifted(160))).toMatchObject({ starved: 1, wrongInTime: 0 });
+    expect(judge(late(100), shifted(161))).toMatchObject({ starved: 0, wrongInTime: 1 });
   });
 
   it('finds a leg that nobody spoke on', () => {

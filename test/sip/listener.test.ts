@@ -34,6 +34,7 @@ class FaultyUser implements DialogUser {
       fault === 'throws' ? () => Promise.reject(new TypeError('ours')) : () => new Promise(() => undefined);
   }
 
+  readonly mediaEnded = false;
   get packetsReceived(): number {
     this.looks += 1;
     this.#packets += this.flow;

@@ -125,7 +125,7 @@ it('what asks for one call reads one month, by index, after years of calls', asy
     loadTranscript: () => loadTranscript(db, id),
     loadEvents: () => loadEvents(db, id),
     loadFigures: () => loadFigures(db, id),
-    linkCalls: () => linkCalls(db, id),
+    linkCalls: () => linkCalls(db, [id]),
     deleteCall: () => deleteCall(db, call.id),
   };
   for (const work of Object.values(works)) {

@@ -5,7 +5,9 @@ import { withinCost } from '../../store/within-cost.ts';
 import type { AddRoutes } from '../context.ts';
 import { cursorSchema, cursorsOf } from '../cursor.ts';
 import {
+  CALL_STATES,
   isoOrNull,
+  LEG_ROLES,
   pageLimit,
   problemResponse,
   PROBLEMS,
@@ -14,8 +16,6 @@ import {
   timeParameter,
 } from '../schemas.ts';
 import { seenTenant } from '../tenant.ts';
-
-const CALL_STATES = ['active', 'finishing', 'complete', 'failed'] as const;
 
 const listedCall = z
   .object({
@@ -31,7 +31,7 @@ const listedCall = z
     legs: z.array(
       z.object({
         leg_no: z.int(),
-        role: z.enum(['agent', 'customer', 'mixed', 'unknown']),
+        role: z.enum(LEG_ROLES),
         name: z.string().nullable(),
         uri: z.string().nullable(),
       }),
