@@ -11,7 +11,7 @@ import type { Pool } from '../src/store/pool.ts';
 import type { Role } from './role-type.ts';
 
 export interface ApiRoleDeps {
-  readonly config: Pick<Config, 'api' | 'recording'>;
+  readonly config: Pick<Config, 'api' | 'recording' | 'webhooks'>;
   readonly pool: Pool;
   /** The process's own, which hands the API its requests. */
   readonly http: HttpServer;
@@ -30,7 +30,7 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
     {
       pool,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
-      settings: { ...settings, recordingDir: config.recording.directory },
+      settings: { ...settings, recordingDir: config.recording.directory, webhooks: config.webhooks },
       metrics,
       logger,
       clock,

@@ -14,8 +14,10 @@ import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
+import { addDeadWebhookRoutes } from './routes/dead-webhooks.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
+import { addWebhookRoutes } from './routes/webhooks.ts';
 
 /** Every file of routes below /v1. */
 const ROUTES: readonly AddRoutes[] = [
@@ -23,6 +25,8 @@ const ROUTES: readonly AddRoutes[] = [
   addCallDetailRoutes,
   addTranscriptRoutes,
   addRecordingRoutes,
+  addWebhookRoutes,
+  addDeadWebhookRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */
