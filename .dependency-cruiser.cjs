@@ -22,6 +22,7 @@ const ROOMS = {
   call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live', 'recording'] },
   recording: { values: ['audio'], types: ['rtp', 'asr', 'sip'] },
   bus: { values: [], types: [] },
+  control: { values: [], types: ['bus', 'call', 'sip'] },
   outbox: { values: [], types: [] },
   queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
   store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip', 'webhooks'] },

@@ -11,9 +11,8 @@ alter table sentences add column search_text text;
 alter table sentences add column search_pairs integer[];
 
 create index sentences_search on only sentences using gin (search_pairs) with (fastupdate = on);
--- From the newest sentence on, of all tenants or of one.
-create index sentences_newest on only sentences (begin_at desc, leg_id desc, sentence_no desc);
-create index sentences_tenant_newest on only sentences (tenant, begin_at desc, leg_id desc, sentence_no desc);
+-- From the newest call on: of all tenants the primary key serves, of one this.
+create index sentences_tenant on only sentences (tenant, leg_id, sentence_no);
 
 do $$
 declare
@@ -27,11 +26,9 @@ begin
     execute format('select exists (select from %I)', partition) into had_rows;
     continue when had_rows;
     execute format('create index %I on %I using gin (search_pairs) with (fastupdate = on)', partition || '_search', partition);
-    execute format('create index %I on %I (begin_at desc, leg_id desc, sentence_no desc)', partition || '_newest', partition);
-    execute format('create index %I on %I (tenant, begin_at desc, leg_id desc, sentence_no desc)', partition || '_tenant_newest', partition);
+    execute format('create index %I on %I (tenant, leg_id, sentence_no)', partition || '_tenant', partition);
     execute format('alter index sentences_search attach partition %I', partition || '_search');
-    execute format('alter index sentences_newest attach partition %I', partition || '_newest');
-    execute format('alter index sentences_tenant_newest attach partition %I', partition || '_tenant_newest');
+    execute format('alter index sentences_tenant attach partition %I', partition || '_tenant');
   end loop;
 end $$;
 

@@ -63,10 +63,8 @@ export const ERROR_CODES = {
   BUS_UNREACHABLE: 'the bus between processes (Redis, or Postgres in its place) cannot be subscribed to',
 
   // commands to running calls
-  CALL_UNKNOWN: 'there is no such call, or not for whoever asks',
   CALL_NOT_RUNNING: 'a command that only a running call can take was given to another',
   CALL_RUNNING: 'a command that only an ended call can take was given to one that goes on',
-  LEG_UNKNOWN: 'the call has no such leg',
   AUDIO_NOT_KEPT: 'nothing is kept of the audio that is to be recognised',
   CONTROL_TIMEOUT: 'no intake answered a command in time',
   CONTROL_FAILED: 'the intake of a call could not do what it was told',

@@ -46,6 +46,8 @@ export interface Metrics {
   readonly asrOutcomes: Counter<'outcome'>;
   readonly asrUnrecognisedMs: Counter;
   readonly unrecognisedCalls: Counter<'outcome'>;
+  /** Commands to running calls and to kept audio, by what came of them. */
+  readonly controlCommands: Counter<'command' | 'outcome'>;
   /** Attempts to deliver a message, by what became of it (src/webhooks/verdict.ts). */
   readonly webhooks: Counter<'outcome'>;
   /** What went over the bus between processes (src/bus/bus.ts). */
@@ -212,6 +214,12 @@ export function createMetrics(): Metrics {
         'speech went in, reconnected: another took over, renewed: as planned, postponed: nothing for too long, ' +
         'refused: for a reason that no retry mends)',
       labelNames: ['outcome'],
+      registers,
+    }),
+    controlCommands: new Counter({
+      name: 'callscribe_control_commands_total',
+      help: 'commands to calls of this process (pause, resume, relabel, recognise) by outcome: done, failed, not-here',
+      labelNames: ['command', 'outcome'],
       registers,
     }),
     busMessages: new Counter({

@@ -3,40 +3,52 @@ import { createApi } from '../src/api/api.ts';
 import type { Bus } from '../src/bus/bus.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
+import { ControlClient } from '../src/control/control-client.ts';
 import type { HttpServer } from '../src/http/server.ts';
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
+import type { QueueBackend } from '../src/queue/backend.ts';
 import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
+import { openCallPlaces } from './call-places.ts';
+import { CloseStack } from './close-stack.ts';
 import type { Role } from './role-type.ts';
 
 export interface ApiRoleDeps {
-  readonly config: Pick<Config, 'api' | 'recording' | 'webhooks'>;
+  readonly config: Pick<Config, 'api' | 'dataDir' | 'recording' | 'webhooks'>;
   readonly pool: Pool;
   /** The process's own, which hands the API its requests. */
   readonly http: HttpServer;
   readonly bus: Bus;
+  readonly backend: QueueBackend;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
-/** The role that answers /v1. */
+/** The role that answers /v1. @throws {CallscribeError} BUS_UNREACHABLE, QUEUE_UNREACHABLE */
 export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
-  const { config, http, metrics, logger, clock } = deps;
+  const { config, http, bus, backend, metrics, logger, clock } = deps;
   const pool = classifiedPool(deps.pool);
   const { tokens, oidc, ...settings } = config.api;
+  const closers = new CloseStack();
+  const control = await ControlClient.open(bus);
+  closers.add(() => control.close());
+  const callPlaces = await openCallPlaces(config, deps.pool, backend, closers);
   const app = await createApi(
     {
       pool,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
       settings: { ...settings, recordingDir: config.recording.directory, webhooks: config.webhooks },
+      control,
+      callPlaces,
       metrics,
       logger,
       clock,
     },
     http.server,
   );
+  closers.add(() => app.close());
   http.mount(app);
-  return { name: 'api', close: () => app.close() };
+  return { name: 'api', close: () => closers.close() };
 }

@@ -12,6 +12,7 @@ import { benchIntake, intakeDuties } from './bench-intake.ts';
 import { benchPipeline, pipelineDuties } from './bench-pipeline.ts';
 import { BenchProcess, serveDuties } from './bench-process.ts';
 import { benchRecording, recordingDuties } from './bench-recording.ts';
+import { benchSearch } from './bench-search.ts';
 import { benchSharedIntakes, sharedDuties } from './bench-shared.ts';
 import { runRoot } from './main.ts';
 
@@ -27,6 +28,7 @@ await runRoot(async () => {
   if (line.kind === 'help') print(line.text.trimEnd());
   else if (line.kind === 'asr') await benchAsr(line.options, start, print);
   else if (line.kind === 'recording') await benchRecording(line.options, start, print);
+  else if (line.kind === 'search') await benchSearch(line.options, print);
   else if (line.kind === 'pipeline') await benchPipeline(line.options, start, print);
   else if (line.options.processes === 1) await benchIntake(line.options, start, print);
   else await benchSharedIntakes(line.options, start, print);

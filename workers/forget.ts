@@ -2,26 +2,15 @@
  * `npm run forget -- --help`: deletes a person's calls and looks whether anything is left. Exit codes: 0 nothing is
  * left, 1 something is, 2 wrong usage or configuration.
  */
-import { join } from 'node:path';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import Table from 'cli-table3';
 
 import { loadConfig } from '../src/config.ts';
-import {
-  type CallFilePlaces,
-  deleteCallFiles,
-  deleteLinesOf,
-  findCallFiles,
-  findMentions,
-} from '../src/forget/call-files.ts';
 import { readForgetCommandLine } from '../src/forget/command-line.ts';
+import { type CallPlaces, forgetCall, type Left, lookAround, sumOfLeft } from '../src/forget/forget-call.ts';
 import type { CallId } from '../src/ids.ts';
 import { silentLogger } from '../src/log.ts';
-import type { JobQueue } from '../src/queue/backend.ts';
-import { QUEUE_NAMES } from '../src/queue/jobs.ts';
-import { countCallRows, deleteCall, sumOfRows } from '../src/store/delete-call.ts';
 import {
   findCall,
   findCallsByNumber,
@@ -29,45 +18,27 @@ import {
   rememberForgotten,
 } from '../src/store/forgotten-calls.ts';
 import type { Pool } from '../src/store/pool.ts';
+import { openCallPlaces } from './call-places.ts';
 import { CloseStack } from './close-stack.ts';
 import { runRoot } from './main.ts';
-import { callsDirOf } from './recordings.ts';
 import { databaseUrlOf, openBackend, openStore } from './stores.ts';
 
 /** Whole tables are read to find a number. */
 const STATEMENT_MAX_MS = 3_600_000;
 /** What is on its way is dropped when a writer takes it. */
 const WAIT_MAX_MS = 30_000;
-const LOOK_EVERY_MS = 250;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-interface Places extends CallFilePlaces {
+interface Places extends CallPlaces {
   readonly pool: Pool;
-  readonly queues: readonly JobQueue[];
 }
-
-/** What is left of a call, by place. */
-type Left = Readonly<Record<'rows' | 'files' | 'outbox' | 'queue', number>>;
 
 async function openPlaces(closers: CloseStack): Promise<Places> {
   const config = loadConfig(process.env);
   const databaseUrl = await databaseUrlOf(config, silentLogger, closers);
   const pool = await openStore(databaseUrl, silentLogger, closers, STATEMENT_MAX_MS);
-  const backend = openBackend(config, databaseUrl);
-  const queues: JobQueue[] = [];
-  for (const name of QUEUE_NAMES) {
-    const queue = await backend.openQueue(name, () => undefined);
-    closers.add(() => queue.close());
-    queues.push(queue);
-  }
-  return {
-    pool,
-    queues,
-    recordingDir: config.recording.directory,
-    callDirs: [callsDirOf(config), join(config.dataDir, 'unrecognised')],
-    outboxDir: join(config.dataDir, 'outbox'),
-  };
+  return { ...(await openCallPlaces(config, pool, openBackend(config, databaseUrl), closers)), pool };
 }
 
 /** A call that has no row yet may still be on its way. */
@@ -110,12 +81,9 @@ async function forget(places: Places, calls: readonly FoundCall[]): Promise<bool
   const table = new Table({ head: ['call', 'began', 'rows deleted', 'files deleted', 'left'] });
   let isNothingLeft = active.length === 0;
   for (const { id, startedAt } of ended) {
-    const rows = sumOfRows(await deleteCall(places.pool, id));
-    const files = await findCallFiles(places, id);
-    await deleteCallFiles(files);
-    const left = await waitForNothing(places, id);
-    isNothingLeft &&= sumOf(left) === 0;
-    table.push([id, startedAt?.toISOString() ?? '', rows, files.length, textOf(left)]);
+    const { rows, files, left } = await forgetCall(places, id, WAIT_MAX_MS);
+    isNothingLeft &&= sumOfLeft(left) === 0;
+    table.push([id, startedAt?.toISOString() ?? '', rows, files, textOf(left)]);
   }
   if (ended.length > 0) print(table.toString());
   print(
@@ -125,31 +93,6 @@ async function forget(places: Places, calls: readonly FoundCall[]): Promise<bool
   );
   return isNothingLeft;
 }
-
-/** Jobs and outboxes empty themselves: their facts are dropped by the writers from now on. */
-async function waitForNothing(places: Places, callId: CallId): Promise<Left> {
-  const deadlineMs = performance.now() + WAIT_MAX_MS;
-  for (;;) {
-    await deleteLinesOf(await findMentions(places.outboxDir, callId), callId);
-    // Once more: a writer may have looked whether the call is forgotten just before it was.
-    await deleteCall(places.pool, callId);
-    const left = await lookAround(places, callId);
-    if (sumOf(left) === 0 || performance.now() > deadlineMs) return left;
-    await sleep(LOOK_EVERY_MS);
-  }
-}
-
-async function lookAround(places: Places, callId: CallId): Promise<Left> {
-  const jobs = await Promise.all(places.queues.map((queue) => queue.pendingWith(callId)));
-  return {
-    rows: sumOfRows(await countCallRows(places.pool, callId)),
-    files: (await findCallFiles(places, callId)).length,
-    outbox: (await findMentions(places.outboxDir, callId)).length,
-    queue: jobs.reduce((sum, count) => sum + count, 0),
-  };
-}
-
-const sumOf = (left: Left): number => left.rows + left.files + left.outbox + left.queue;
 
 const textOf = (left: Left): string =>
   Object.entries(left)

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 
 import type { ResilientSessionServices } from '../src/asr/resilient-session.ts';
 import type { OpenAsrSession } from '../src/asr/session.ts';
+import type { Bus } from '../src/bus/bus.ts';
 import { type IntakeServices, isAccepting, openCall } from '../src/call/intake.ts';
 import type { Publisher } from '../src/call/publisher.ts';
 import { CallRegistry } from '../src/call/registry.ts';
-import type { Bus } from '../src/bus/bus.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import { AnsweredCalls, deleteOldAnsweredCalls } from '../src/ledger/answered-calls.ts';
@@ -19,6 +19,7 @@ import { openLegReceiver } from '../src/rtp/receiver.ts';
 import { InviteGate } from '../src/sip/invite-gate.ts';
 import { SipListener } from '../src/sip/listener.ts';
 import { localAddressTowards } from '../src/sipstack/local-address.ts';
+import { startCallControl } from './call-control.ts';
 import { openCallRecovery } from './call-recovery.ts';
 import { openRecordings } from './recordings.ts';
 import type { Role } from './role-type.ts';
@@ -109,12 +110,14 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     logger: deps.logger,
   });
   recovery.start(listener);
+  const control = await startCallControl({ ...deps, registry });
   let closing: Promise<void> | undefined;
   return {
     name: 'intake',
     isReady: () => listener.connected && isAccepting(services),
     close: () =>
       (closing ??= registry.drain(config.drainTimeoutMs).then(async () => {
+        await control.close();
         await recovery.close();
         listener.close();
         await recordings.close();

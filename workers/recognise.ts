@@ -6,23 +6,19 @@ import process from 'node:process';
 
 import { Command, CommanderError } from 'commander';
 
-import { recogniseStretch } from '../src/asr/recognise-stretch.ts';
-import type { ResilientSessionServices } from '../src/asr/resilient-session.ts';
 import { systemClock } from '../src/clock.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { KeyFile } from '../src/dashscope/key-file.ts';
 import { CallscribeError, toError } from '../src/errors.ts';
 import { type CallId, isUuid } from '../src/ids.ts';
-import { takeLease } from '../src/lease.ts';
 import { createLogger, type Logger } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { QueuePublisher } from '../src/queue/publisher.ts';
-import { openKeptLeg } from '../src/recording/kept-call.ts';
 import { openSpoolKey } from '../src/recording/spool-key.ts';
-import { recogniseAgain } from '../src/recovery/recognise-again.ts';
 import type { UnrecognisedCalls } from '../src/recovery/unrecognised-calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { runRoot } from './main.ts';
+import { recogniseKept, type RecogniseKeptDeps } from './recognise-kept.ts';
 import { openRecognition } from './recognition.ts';
 import { databaseUrlOf, openBackend } from './stores.ts';
 import { unrecognisedCalls } from './unrecognised.ts';
@@ -33,13 +29,6 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 interface Order {
   readonly action: 'list' | 'recognise' | 'drop';
   readonly ids: 'all' | readonly string[];
-}
-
-interface Job {
-  readonly calls: UnrecognisedCalls;
-  readonly recognition: ResilientSessionServices;
-  readonly publisher: QueuePublisher;
-  readonly spoolKey: Buffer;
 }
 
 await runRoot(async () => {
@@ -115,44 +104,35 @@ async function drop(calls: UnrecognisedCalls, id: CallId): Promise<void> {
 }
 
 /** @returns whether nothing is left of it */
-async function recognise({ calls, recognition, publisher, spoolKey }: Job, id: CallId): Promise<boolean> {
-  const directory = calls.directoryOf(id);
-  const call = await calls.load(id);
-  if (call === undefined) {
-    print(`${id}: nothing is kept of it`);
-    return true;
-  }
-  await using lease = await takeLease(directory);
-  if (lease === undefined) {
-    print(`${id}: another process recognises it`);
-    return false;
-  }
+async function recognise(job: RecogniseKeptDeps, id: CallId): Promise<boolean> {
   try {
-    const { left, sentences, error } = await recogniseAgain(
-      {
-        publisher,
-        clock: systemClock,
-        openLeg: (legNo) => openKeptLeg(directory, legNo, spoolKey),
-        recognise: (stretch) => recogniseStretch(recognition, stretch),
-      },
-      call,
-    );
-    if ((await publisher.written()) === 'memory') {
-      throw new CallscribeError('STORAGE_UNUSABLE', 'the outbox below DATA_DIR takes nothing');
+    const outcome = await recogniseKept(job, id);
+    switch (outcome.kind) {
+      case 'nothing':
+        print(`${id}: nothing is kept of it`);
+        return true;
+      case 'busy':
+        print(`${id}: another process recognises it`);
+        return false;
+      case 'done': {
+        const { sentences, left } = outcome;
+        print(
+          `${id}: ${sentences} sentences${left === undefined ? '' : `, the rest not yet: ${left.message}`}`,
+        );
+        return left === undefined;
+      }
     }
-    if (left === undefined) await calls.remove(id);
-    else await calls.update(left);
-    print(
-      `${id}: ${sentences} sentences${error === undefined ? '' : `, the rest not yet: ${error.message}`}`,
-    );
-    return left === undefined;
   } catch (error) {
     print(`${id}: ${toError(error).message}`);
     return false;
   }
 }
 
-async function openJob(config: Config, calls: UnrecognisedCalls, closers: CloseStack): Promise<Job> {
+async function openJob(
+  config: Config,
+  calls: UnrecognisedCalls,
+  closers: CloseStack,
+): Promise<RecogniseKeptDeps> {
   const logger = createLogger({
     level: process.env['LOG_LEVEL'] ?? 'error',
     format: process.stderr.isTTY ? 'pretty' : 'json',

@@ -112,7 +112,7 @@ class Starter {
     this.#closers.add(() => bus.close());
     if (pool !== undefined) await this.#startWriters(pool, backend);
     if (pool !== undefined && roles.includes('webhooks')) await this.#startWebhooks(pool, backend);
-    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus);
+    if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus, backend);
     const intake = roles.includes('intake') ? await this.#startIntake(backend, bus) : undefined;
     started = true;
     return this.#service(http.url, pool, intake);
@@ -184,7 +184,7 @@ class Starter {
     this.#closers.add(() => role.close());
   }
 
-  async #startApi(pool: Pool, http: HttpServer, bus: Bus): Promise<void> {
+  async #startApi(pool: Pool, http: HttpServer, bus: Bus, backend: QueueBackend): Promise<void> {
     const { config, logger } = this.#options;
     this.#step('starting the api role');
     const role = await startApiRole({
@@ -192,6 +192,7 @@ class Starter {
       pool,
       http,
       bus,
+      backend,
       metrics: this.#metrics,
       logger,
       clock: systemClock,

@@ -14,8 +14,10 @@ import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
+import { addControlRoutes } from './routes/control.ts';
 import { addDeadWebhookRoutes } from './routes/dead-webhooks.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
+import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
 import { addWebhookRoutes } from './routes/webhooks.ts';
 
@@ -27,6 +29,8 @@ const ROUTES: readonly AddRoutes[] = [
   addRecordingRoutes,
   addWebhookRoutes,
   addDeadWebhookRoutes,
+  addSearchRoutes,
+  addControlRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */

@@ -6,6 +6,8 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Authenticate } from '../access/authenticate.ts';
 import type { Principal, Scope } from '../access/principal.ts';
 import type { Clock } from '../clock.ts';
+import type { ControlClient } from '../control/control-client.ts';
+import type { CallPlaces } from '../forget/forget-call.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Pool } from '../store/pool.ts';
@@ -15,6 +17,10 @@ export interface ApiContext {
   readonly pool: Pool;
   readonly authenticate: Authenticate;
   readonly settings: ApiSettings;
+  /** Commands to the intakes. */
+  readonly control: Pick<ControlClient, 'ask'>;
+  /** Where calls are deleted from, as far as this machine reaches. */
+  readonly callPlaces: CallPlaces;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;

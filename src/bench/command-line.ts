@@ -6,15 +6,17 @@ import { ASR_BENCH_DEFAULTS, type AsrBenchOptions } from './asr.ts';
 import { INTAKE_BENCH_DEFAULTS, type IntakeBenchOptions } from './intake.ts';
 import { PIPELINE_BENCH_DEFAULTS, type PipelineBenchOptions } from './pipeline.ts';
 import { RECORDING_BENCH_DEFAULTS, type RecordingBenchOptions } from './recording.ts';
+import { SEARCH_BENCH_DEFAULTS, type SearchBenchOptions } from './search.ts';
 
 export type BenchCommandLine =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'asr'; readonly options: AsrBenchOptions }
   | { readonly kind: 'intake'; readonly options: IntakeBenchOptions }
   | { readonly kind: 'pipeline'; readonly options: PipelineBenchOptions }
-  | { readonly kind: 'recording'; readonly options: RecordingBenchOptions };
+  | { readonly kind: 'recording'; readonly options: RecordingBenchOptions }
+  | { readonly kind: 'search'; readonly options: SearchBenchOptions };
 
-const NAMES = ['asr', 'intake', 'pipeline', 'recording'] as const;
+const NAMES = ['asr', 'intake', 'pipeline', 'recording', 'search'] as const;
 
 const integer = (min: number, max: number): z.ZodType<number> =>
   z
@@ -45,6 +47,7 @@ const SCHEMAS = {
     seconds: common.seconds,
     rounds: common.rounds,
   }),
+  search: z.object({ sentences: integer(10_000, 50_000_000), seed: integer(1, 1_000_000) }),
 } as const;
 
 /**
@@ -87,6 +90,7 @@ const DEFAULTS = {
   intake: asTexts(INTAKE_BENCH_DEFAULTS),
   pipeline: asTexts(PIPELINE_BENCH_DEFAULTS),
   recording: asTexts(RECORDING_BENCH_DEFAULTS),
+  search: asTexts(SEARCH_BENCH_DEFAULTS),
 } as const;
 
 function asTexts(options: object): Record<string, string> {
@@ -111,7 +115,8 @@ function defineCommand(): Command {
         '  pipeline  final sentences by outbox and queue into rows, on Redis and on Postgres: the delay at a steady rate,\n' +
         '          and how fast what waited is stored after an outage, beside bare batched INSERTs\n' +
         '  recording  legs whose audio is written to disk, below .data of the working directory, plain and sealed,\n' +
-        '          beside the bare sequential write of the same bytes',
+        '          beside the bare sequential write of the same bytes\n' +
+        '  search  words, phrases and filters over made sentences, with the cost of the index, beside LIKE and pg_trgm',
     )
     .argument('<name>')
     .option('--sessions [count]', `asr: sessions at a time (default: ${asr['sessions']})`)
@@ -128,8 +133,10 @@ function defineCommand(): Command {
     .option('--rate [count]', `pipeline: sentences a second (default: ${PIPELINE_BENCH_DEFAULTS.rate})`)
     .option(
       '--sentences [count]',
-      `pipeline: sentences that wait after the outage (default: ${PIPELINE_BENCH_DEFAULTS.sentences})`,
+      `pipeline: sentences that wait after the outage (default: ${PIPELINE_BENCH_DEFAULTS.sentences}); ` +
+        `search: in the table (default: ${SEARCH_BENCH_DEFAULTS.sentences})`,
     )
+    .option('--seed [number]', `search: of the sentences (default: ${SEARCH_BENCH_DEFAULTS.seed})`)
     .option(
       '--results [kind]',
       `speech: as for somebody who speaks half of the time; none: frames only ${both('results')}`,

@@ -9,7 +9,7 @@ export interface LegMuteOptions {
   readonly tap: LegTap;
   readonly recorder: Pick<LegRecorder, 'samples' | 'mark'>;
   /** Bound by the time of the first `unmute`. */
-  readonly receiver: () => Pick<LegReceiver, 'counters' | 'holdsPackets' | 'playHeld'>;
+  readonly receiver: () => Pick<LegReceiver, 'counters' | 'holdsPackets' | 'settle'>;
 }
 
 /** Packets that were on their way when somebody said that the line may be heard again. */
@@ -60,7 +60,7 @@ export class LegMute {
     await readWaiting(receiver());
     for (let turn = 0; turn < HELD_TURNS_MAX && receiver().holdsPackets; turn++) await delay(HELD_TURN_MS);
     if (mutes !== this.#mutes) return false;
-    receiver().playHeld();
+    receiver().settle();
     tap.unmute();
     this.#heardFromSample = recorder.samples;
     return true;

@@ -21,6 +21,8 @@ export interface KeptLegAudio extends AsyncDisposable {
   readonly policy: Exclude<RecordingPolicy, 'memory'>;
   /** How many samples of `[beginSample, endSample)` were lost on the way. */
   readonly lostSamples: (beginSample: number, endSample: number) => number;
+  /** Where nothing was kept any more because the call was paused; no sentence goes on there. */
+  readonly cutSamples: readonly number[];
   /** Audio that came and is not in the file. */
   readonly missing: readonly Stretch[];
 }
@@ -39,12 +41,13 @@ export async function openKeptLeg(
   const path = join(directory, legFileName(legNo));
   if ((await sizeOf(path)) < FILE_HEADER_BYTES) return undefined;
   const leg = await RecordedLeg.open(path, { spoolKey });
-  const { startedAt, salt, lost, missing } = leg.facts;
+  const { startedAt, salt, lost, missing, marks } = leg.facts;
   return {
     startedAt,
     source: leg.source,
     policy: salt === undefined ? 'keep' : 'spool',
     lostSamples: (beginSample, endSample) => samplesWithin(lost, beginSample, endSample),
+    cutSamples: marks.flatMap(({ mark, sample }) => (mark === 'mute' ? [sample] : [])),
     missing,
     [Symbol.asyncDispose]: () => leg.close(),
   };

@@ -118,6 +118,7 @@ async function recogniseLeg(
     source,
     fromSample,
     toSample: source.endSample,
+    cutSamples: kept.cutSamples,
     onFinal: (final) => {
       const heard = assembler.accept(final);
       if (heard?.kind !== 'final') return;

@@ -18,6 +18,8 @@ export interface KeptLeg extends AsyncDisposable {
   readonly source: LegAudioSource;
   /** Samples of a stretch whose packets were lost on the way. */
   readonly lostSamples: (beginSample: number, endSample: number) => number;
+  /** Places that no sentence goes across; see `AsrSession.endSentence`. */
+  readonly cutSamples: readonly number[];
 }
 
 export interface RecoverCallServices {
@@ -193,6 +195,7 @@ async function recoverLeg(services: RecoverCallServices, options: LegToRecover):
     source,
     fromSample: doneSample,
     toSample: source.endSample,
+    cutSamples: kept.cutSamples,
     onFinal: (final) => {
       const heard = assembler.accept(final);
       if (heard?.kind !== 'final') return;

@@ -206,11 +206,12 @@ export class LegMedia {
     return this.#gate.isWaiting || this.#buffer.heldPackets > 0;
   }
 
-  /** Plays what is held; what it waited for is lost. */
-  playHeld(nowMs: number): void {
+  /** Plays what is held; what it waited for is lost. A key that is being pressed is not told when it is let go. */
+  settle(nowMs: number): void {
     if (this.#finished) return;
     this.#endPauseAs('stale', nowMs);
     this.#buffer.drain();
+    this.#events.disown();
   }
 
   /** Plays what is held and ends the leg's audio; whatever comes later is ignored. */

@@ -73,8 +73,8 @@ export interface LegReceiver extends AsyncDisposable {
   expect(expected: 'media' | 'nothing'): void;
   /** Whether packets that came are not handed out yet. */
   readonly holdsPackets: boolean;
-  /** Hands out what is held, whatever it waits for. */
-  playHeld(): void;
+  /** Hands out what is held, whatever it waits for; a key that is being pressed will not be told. */
+  settle(): void;
   /** Hands out what is held and ends the sink; what comes later is ignored. May be called twice. */
   finish(): void;
   /** Closes the sockets and lets the ports rest. Without `finish` before, what is held is lost. May be called twice. */
@@ -177,10 +177,10 @@ class UdpLegReceiver implements LegReceiver {
     return this.#state === 'receiving' && this.#media.holdsPackets;
   }
 
-  playHeld(): void {
+  settle(): void {
     if (this.#state !== 'receiving') return;
     try {
-      this.#media.playHeld(this.#clock.monotonicMs());
+      this.#media.settle(this.#clock.monotonicMs());
     } catch (error) {
       this.#fail(error);
     }

@@ -41,8 +41,11 @@ export type TelephoneEventVerdict = 'known' | 'new' | 'malformed';
  */
 export class TelephoneEvents {
   readonly #ended: (event: TelephoneEvent) => void;
-  /** `over`: the event whose timestamp is below was handed out, copies of its end may follow. */
-  #state: 'none' | 'open' | 'over' = 'none';
+  /**
+   * `over`: the event whose timestamp is below was handed out, copies of its end may follow. `disowned`: as `open`,
+   * but it is not handed out.
+   */
+  #state: 'none' | 'open' | 'disowned' | 'over' = 'none';
   #code = 0;
   /** Of the event's present segment. */
   #timestamp = 0;
@@ -75,9 +78,14 @@ export class TelephoneEvents {
     return isKnown ? 'known' : 'new';
   }
 
+  /** An event that has begun and is not over is not handed out. */
+  disown(): void {
+    if (this.#state === 'open') this.#state = 'disowned';
+  }
+
   /** Ends an event that nothing was heard of for 500 ms. */
   tick(nowMs: number): void {
-    if (this.#state === 'open' && nowMs - this.#updatedMs >= UPDATE_MAX_MS) this.#close('inferred');
+    if (this.#isGoingOn && nowMs - this.#updatedMs >= UPDATE_MAX_MS) this.#close('inferred');
   }
 
   /** The source is over, or another one begins: nothing that follows belongs to what was before. */
@@ -118,13 +126,19 @@ export class TelephoneEvents {
   }
 
   #isNextSegment(code: number, aheadTicks: number): boolean {
-    if (this.#state !== 'open' || code !== this.#code) return false;
+    if (!this.#isGoingOn || code !== this.#code) return false;
     return aheadTicks === SEGMENT_MAX_TICKS || aheadTicks === this.#durationTicks;
   }
 
+  get #isGoingOn(): boolean {
+    return this.#state === 'open' || this.#state === 'disowned';
+  }
+
   #close(end: TelephoneEvent['end']): void {
-    if (this.#state !== 'open') return;
+    if (!this.#isGoingOn) return;
+    const isOwned = this.#state === 'open';
     this.#state = 'over';
+    if (!isOwned) return;
     this.#ended({
       code: this.#code,
       beginSample: this.#beginSample,

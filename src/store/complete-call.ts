@@ -34,6 +34,24 @@ select revision, state = 'complete' as "isComplete" from calls
 const ATTEMPTS = 3;
 
 /**
+ * Computes the figures of a complete call again, because what they were computed from was changed by hand.
+ *
+ * @throws what `pg` throws; see `toStoreError`
+ */
+export async function refreshFigures(db: Queryable, callId: CallId): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const { rows } = await db.query<{ revision: number }>(
+      "select revision from calls where id = $1 and state = 'complete'",
+      [callId],
+    );
+    const [call] = rows;
+    if (call === undefined) return;
+    const { legs, sentences } = await loadCallFacts(db, callId);
+    if ((await saveFigures(db, callId, call.revision, figuresOf(legs, sentences))) === 'written') return;
+  }
+}
+
+/**
  * Computes the figures of a call that has all its rows, and turns it `complete` in the same statement that writes them.
  *
  * @returns `complete` when this call of the function made it so

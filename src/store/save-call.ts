@@ -6,7 +6,8 @@ import type { Queryable } from './pool.ts';
  * Writes snapshots of calls with their legs and identifiers, each if it is newer than what is there; forgotten
  * calls are dropped. One statement: all of it or nothing. `complete` stays, whatever a later snapshot adds: only
  * `completeCall` sets it, and rightly. The order by ids keeps two batches from waiting for each other. The ids are given
- * a second time for the planner, which else would read the identifiers of all months.
+ * a second time for the planner, which else would read the identifiers of all months. A role that somebody has set since
+ * (`setAt` of the evidence) stays.
  */
 const SAVE_CALLS = {
   name: 'save-calls',
@@ -43,8 +44,12 @@ with given as materialized (
       sentence_count integer)
    order by leg.id
   on conflict (id) do update set
-    label = excluded.label, role = excluded.role, name = excluded.name, uri = excluded.uri,
-    role_evidence = excluded.role_evidence,
+    label = excluded.label, name = excluded.name, uri = excluded.uri,
+    (role, role_evidence) = (
+      select case when set_later then legs.role else excluded.role end,
+             case when set_later then legs.role_evidence else excluded.role_evidence end
+        from (select coalesce(legs.role_evidence->>'setAt', '') > coalesce(excluded.role_evidence->>'setAt', '')) as _ (set_later)
+    ),
     codec = excluded.codec, model = excluded.model, vocabulary_id = excluded.vocabulary_id,
     started_at = excluded.started_at, ended_at = excluded.ended_at, media = excluded.media,
     sentence_count = excluded.sentence_count

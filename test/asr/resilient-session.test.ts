@@ -351,6 +351,26 @@ describe('a sentence that is to end', () => {
     ]);
   });
 
+  it('ends there too when the audio is recognised later', async () => {
+    const { url } = await sandboxWith();
+    const audio = new MemoryAudio(40_000);
+    for (const chunk of NEAR) audio.append(chunk);
+    const times: number[][] = [];
+    await recogniseStretch(servicesFor(url), {
+      model: 'paraformer-realtime-8k-v2',
+      vocabularyId: undefined,
+      source: audio,
+      fromSample: 0,
+      toSample: audio.endSample,
+      cutSamples: [CUT_CHUNK * 800],
+      onFinal: ({ beginMs, endMs }) => times.push([Math.round(beginMs / 100), Math.round(endMs / 100)]),
+    });
+    expect(times).toEqual([
+      [5, 15],
+      [18, 28],
+    ]);
+  });
+
   it('costs no task where nobody has spoken for a while', async () => {
     const { url } = await sandboxWith();
     const session = open(servicesFor(url));

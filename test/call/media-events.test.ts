@@ -1,7 +1,4 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
-
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { CallId } from '../../src/ids.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
@@ -9,7 +6,8 @@ import { loadTranscript } from '../../src/store/load-transcript.ts';
 import type { StoredEvent, StoredLeg } from '../../src/store/stored.ts';
 import { makeCodes } from '../support/captioned-audio.ts';
 import { eventsOf } from '../support/events-of.ts';
-import { codes, type PacketFields, rtpDatagram } from '../support/rtp-stream.ts';
+import { MediaSender, press } from '../support/media-sender.ts';
+import { codes } from '../support/rtp-stream.ts';
 import { type ScriptedDialog, sdp, type Signalling, startSignalling } from '../support/signalling.ts';
 
 let line: Signalling;
@@ -17,53 +15,6 @@ let line: Signalling;
 afterEach(async () => {
   await line[Symbol.asyncDispose]();
 });
-
-/** A media socket of the peer; its port is what the peer announces. */
-class Sender {
-  readonly #socket: Socket;
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-  }
-
-  static async open(): Promise<Sender> {
-    const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
-    await once(socket, 'listening');
-    onTestFinished(
-      () =>
-        new Promise<void>((resolve) => {
-          socket.close(resolve);
-        }),
-    );
-    return new Sender(socket);
-  }
-
-  get port(): number {
-    return this.#socket.address().port;
-  }
-
-  /** Resolves when the datagram has left; on the loopback address they arrive in order. */
-  send(port: number, fields: PacketFields): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.send(rtpDatagram(fields), port, '127.0.0.1', (error) => {
-        if (error === null) resolve();
-        else reject(error);
-      });
-    });
-  }
-
-  async flow(port: number, first: number, packets: number, fields: PacketFields = {}): Promise<void> {
-    for (let i = first; i < first + packets; i++) {
-      await this.send(port, {
-        sequenceNumber: i,
-        timestamp: 160 * i,
-        payload: codes(160 * i, 160),
-        ...fields,
-      });
-    }
-  }
-}
 
 const portOf = (dialog: ScriptedDialog): number => Number(/^m=audio (\d+)/m.exec(dialog.ok)?.[1]);
 
@@ -112,7 +63,7 @@ describe('media that the peer stops', () => {
     ['null_address', 'c=0.0.0.0', (port: number) => offer(port, 'c=IN IP4 0.0.0.0')],
     ['port_zero', 'port 0', () => offer(0)],
   ])('is a hold of cause %s by %s, on a clock that runs on', async (cause, _name, held) => {
-    const sender = await Sender.open();
+    const sender = await MediaSender.open();
     const dialog = await line.answered({ body: offer(sender.port) });
     await sender.flow(portOf(dialog), 0, 5);
     await line.ask(dialog, 'INVITE', 2, { body: held(sender.port) });
@@ -144,7 +95,7 @@ describe('media that the peer stops', () => {
   });
 
   it('lets nobody in at the address of a placeholder', async () => {
-    const [sender, stranger] = [await Sender.open(), await Sender.open()];
+    const [sender, stranger] = [await MediaSender.open(), await MediaSender.open()];
     const dialog = await line.answered({ body: offer(sender.port) });
     await sender.flow(portOf(dialog), 0, 5);
     await line.ask(dialog, 'INVITE', 2, { body: offer(9, 'c=IN IP4 0.0.0.0') });
@@ -160,7 +111,7 @@ describe('media that stops', () => {
   });
 
   it('without a word is told, with its place, and so is its end; it ends nothing', async () => {
-    const sender = await Sender.open();
+    const sender = await MediaSender.open();
     const dialog = await line.answered({ body: offer(sender.port) });
     await sender.flow(portOf(dialog), 0, 5);
     expect((await eventRow(dialog, 'media_silent')).detail).toEqual({ sinceMs: 100 });
@@ -193,23 +144,13 @@ async function metric(name: string): Promise<number> {
   return Number(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'm').exec(text)?.[1]);
 }
 
-/** One key as RFC 4733 tells of it: two updates, the end three times. */
-async function press(sender: Sender, port: number, packetNo: number, code: number): Promise<void> {
-  for (let i = 0; i < 5; i++) {
-    const ticks = 160 * Math.min(i + 1, 3);
-    const payload = Uint8Array.of(code, i < 2 ? 10 : 0x8a, ticks >> 8, ticks & 0xff);
-    const timestamp = 160 * packetNo;
-    await sender.send(port, { sequenceNumber: packetNo + i, timestamp, payloadType: 101, payload });
-  }
-}
-
 describe('keys that a caller presses', () => {
   it.each([
     ['without saying which, unless it is asked for', {}, undefined],
     ['with which, where that is asked for', { DTMF_DIGITS: 'store' }, '#'],
   ])('become one row each, %s', async (_name, env, digit) => {
     line = await startSignalling(env);
-    const sender = await Sender.open();
+    const sender = await MediaSender.open();
     const dialog = await line.answered({ body: offer(sender.port) });
     await sender.flow(portOf(dialog), 0, 10);
     await press(sender, portOf(dialog), 10, 11);
@@ -233,7 +174,7 @@ describe('what a re-INVITE changes', () => {
   });
 
   it('is heard: another port, another payload type, another packet time, another source', async () => {
-    const [before, after] = [await Sender.open(), await Sender.open()];
+    const [before, after] = [await MediaSender.open(), await MediaSender.open()];
     const dialog = await line.answered({ body: offer(before.port) });
     const port = portOf(dialog);
     await before.flow(port, 0, 10);
@@ -272,7 +213,7 @@ describe('what a re-INVITE changes', () => {
 describe('a sentence of which packets were lost', () => {
   it('says in its row how much, and the one beside it that nothing was', async () => {
     line = await startSignalling();
-    const sender = await Sender.open();
+    const sender = await MediaSender.open();
     const dialog = await line.answered({ body: offer(sender.port) });
     const audio = makeCodes('PCMU', 8_000, [
       { beginMs: 500, endMs: 2_500, text: 'one two' },

@@ -81,6 +81,7 @@ function start(publisher: Publisher, told: Told, over: Partial<RecoveryOptions> 
         startedAt: new Date(),
         source,
         lostSamples: () => 0,
+        cutSamples: [],
         [Symbol.asyncDispose]: () => Promise.resolve(),
       }),
     recognise: ({ fromSample, toSample, onFinal }) => {

@@ -159,6 +159,19 @@ describe('TelephoneEvents', () => {
     expect(ended).toHaveLength(1);
   });
 
+  it('never tells of an event that was disowned while it went on, in whatever segments it ends', () => {
+    const { take, ended, events } = setUp();
+    take(8_000, { code: 1, durationTicks: 800 });
+    events.disown();
+    take(8_000, { code: 1, durationTicks: 0xffff });
+    take(8_000 + 0xffff, { code: 1, durationTicks: 400, end: true });
+    take(8_000 + 0xffff, { code: 1, durationTicks: 400, end: true });
+    press(take, 90_000, 2, 5);
+    events.disown();
+    press(take, 96_000, 3, 5);
+    expect(ended.map(({ code }) => code)).toEqual([2, 3]);
+  });
+
   it('forgets what was before at a reset', () => {
     const { take, ended, events } = setUp();
     press(take, 8_000, 1, 5);

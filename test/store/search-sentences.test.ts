@@ -1,32 +1,43 @@
+import { randomUUID } from 'node:crypto';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { corpus } from '../../src/bench/search-corpus.ts';
-import { type CallId, type LegId, newCallId, newLegId } from '../../src/ids.ts';
+import { corpus, type CorpusSentence } from '../../src/bench/search-corpus.ts';
+import type { CallRecord } from '../../src/call/record.ts';
+import { type LegId, newCallId, newLegId, toCallId, toLegId } from '../../src/ids.ts';
 import { silentLogger } from '../../src/log.ts';
-import { numberForm, pairsOf, plainForm, searchText } from '../../src/search/normal-form.ts';
+import { numberForm, plainForm } from '../../src/search/normal-form.ts';
 import { parseQuery } from '../../src/search/query.ts';
 import { seededRandom } from '../../src/seeded-random.ts';
+import { makeMonths } from '../../src/store/months.ts';
 import { createPool, type Pool } from '../../src/store/pool.ts';
-import {
-  type FoundSentence,
-  type SearchFilter,
-  type SearchPosition,
-  searchSentences,
-} from '../../src/store/search-sentences.ts';
+import { saveCall } from '../../src/store/save-call.ts';
+import { saveSentences } from '../../src/store/save-sentence.ts';
+import type {
+  FoundSentence,
+  SearchFilter,
+  SearchOptions,
+  SearchPosition,
+} from '../../src/store/search-filter.ts';
+import { searchSentences } from '../../src/store/search-sentences.ts';
+import { withinCost } from '../../src/store/within-cost.ts';
+import type { FinalSentence } from '../../src/transcript/sentence.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { aCall, aLeg, aSentence } from '../support/facts.ts';
 
-const SENTENCES = 3_000;
+const CALLS = 300;
+const SENTENCES_A_CALL = 10;
+const SENTENCES = CALLS * SENTENCES_A_CALL;
 /** Less than the table, so that both ways are taken. */
 const WINDOW_ROWS = 400;
-const BEGIN_MS = Date.UTC(2026, 9, 20);
-const MINUTE_MS = 60_000;
+const BEGIN_MS = Date.UTC(2026, 0, 15);
+const DAY_MS = 86_400_000;
+/** The first ids of all, from before they had a time. */
+const RANDOM_CALLS = 5;
 
-interface Said extends SearchPosition {
-  readonly callId: CallId;
-  readonly text: string;
-  readonly tenant: string;
-  readonly role: string;
-  readonly emotion: string | undefined;
+interface Said {
+  readonly sentence: FinalSentence;
+  readonly call: CallRecord;
 }
 
 let database: TestDatabase;
@@ -36,55 +47,63 @@ const said: Said[] = [];
 beforeAll(async () => {
   database = await createDatabase();
   pool = createPool({ databaseUrl: database.url, logger: silentLogger });
-  let callId = newCallId(new Date(BEGIN_MS));
-  let legId: LegId = newLegId(callId);
-  let no = 0;
-  for (const { text, emotion } of corpus(SENTENCES, 11)) {
-    const at = new Date(BEGIN_MS + no * MINUTE_MS);
-    if (no % 10 === 0) {
-      callId = newCallId(at);
-      legId = newLegId(callId);
-    }
-    const call = Math.floor(no / 10);
-    const tenant = ['a', 'a', 'b'][call % 3] ?? '';
-    const role = call % 2 === 0 ? 'agent' : 'customer';
-    // Several at the same moment: the order must not rest on the time alone.
-    const beginAt = new Date(BEGIN_MS + Math.floor(no / 3) * MINUTE_MS);
-    said.push({ callId, legId, sentenceNo: (no % 10) + 1, beginAt, text, tenant, role, emotion });
-    no += 1;
-  }
-  await insert(said);
-}, 60_000);
+  const session = await pool.connect();
+  for (const month of [0, 4, 8]) await makeMonths(session, new Date(Date.UTC(2026, month)));
+  session.release();
+  const texts = corpus(SENTENCES, 11);
+  for (let no = 0; no < CALLS; no += 1) await store(someCall(no), texts);
+}, 120_000);
 
 afterAll(async () => {
   await pool.end();
   await database.drop();
 });
 
-async function insert(rows: readonly Said[]): Promise<void> {
-  await pool.query(
-    `insert into sentences (leg_id, sentence_no, call_id, begin_ms, end_ms, begin_at, end_at, text, asr_task_id, emo_tag, tenant,
-                            search_text, search_pairs)
-     select a, b, c, 0, 1000, d, d, e, 'test', f, g, h, i::int[]
-       from unnest($1::uuid[], $2::int[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
-         as u (a, b, c, d, e, f, g, h, i)`,
-    [
-      rows.map((row) => row.legId),
-      rows.map((row) => row.sentenceNo),
-      rows.map((row) => row.callId),
-      rows.map((row) => row.beginAt),
-      rows.map((row) => row.text),
-      rows.map((row) => row.emotion),
-      rows.map((row) => row.tenant),
-      rows.map((row) => searchText(row.text)),
-      rows.map((row) => `{${pairsOf(searchText(row.text)).join(',')}}`),
+function someCall(no: number): CallRecord {
+  const startedAt = new Date(BEGIN_MS + no * DAY_MS);
+  const isRandom = no < RANDOM_CALLS;
+  const id = isRandom ? toCallId(randomUUID()) : newCallId(startedAt);
+  const legId = (): LegId => (isRandom ? toLegId(`f${randomUUID().slice(1)}`) : newLegId(id));
+  const customer = `sip:+8613800138${String(no % 50).padStart(3, '0')}@example.com`;
+  return aCall({
+    id,
+    startedAt,
+    tenant: ['a', 'a', 'b'][no % 3] ?? '',
+    metadata: { category: ['sales', 'care'][no % 2] },
+    identifiers: [{ kind: 'ucid', value: `ucid-${no % 40}` }],
+    legs: [
+      aLeg({
+        id: legId(),
+        legNo: 0,
+        role: 'agent',
+        name: `Agent ${no % 7}`,
+        uri: `sip:${100 + (no % 7)}@example.com`,
+      }),
+      aLeg({ id: legId(), legNo: 1, role: 'customer', name: undefined, uri: customer }),
     ],
-  );
-  await pool.query(
-    `insert into legs (id, call_id, leg_no, role)
-     select distinct on (a) a, b, 0, c from unnest($1::uuid[], $2::uuid[], $3::text[]) as u (a, b, c) on conflict do nothing`,
-    [rows.map((row) => row.legId), rows.map((row) => row.callId), rows.map((row) => row.role)],
-  );
+  });
+}
+
+/** Both speak in turn; so that the order rests on more than the time, some begin at the same moment. */
+async function store(call: CallRecord, texts: Iterator<CorpusSentence>): Promise<void> {
+  const sentences = Array.from({ length: SENTENCES_A_CALL }, (_, index) => {
+    const { text, emotion } = texts.next().value as CorpusSentence;
+    const leg = call.legs[index % 2]!;
+    const beginAt = new Date(call.startedAt.getTime() + Math.floor(index / 3) * 60_000);
+    return aSentence({
+      callId: call.id,
+      legId: leg.id,
+      tenant: call.tenant,
+      legNo: leg.legNo,
+      sentenceNo: Math.floor(index / 2) + 1,
+      beginAt,
+      text,
+      emoTag: emotion,
+    });
+  });
+  await saveCall(pool, call);
+  await saveSentences(pool, sentences);
+  said.push(...sentences.map((sentence) => ({ sentence, call })));
 }
 
 const keyOf = ({ legId, sentenceNo }: SearchPosition): string => `${legId} ${sentenceNo}`;
@@ -93,36 +112,49 @@ const keyOf = ({ legId, sentenceNo }: SearchPosition): string => `${legId} ${sen
 function scan(query: string, filter: SearchFilter): readonly string[] {
   const { wanted, unwanted } = parseQuery(query);
   return said
-    .filter(({ text, ...row }) => {
+    .filter(({ sentence: { text, tenant, beginAt, emoTag, legNo, callId }, call }) => {
       const within = [plainForm(text).text, numberForm(text).text];
       const has = ({ forms }: { readonly forms: readonly string[] }): boolean =>
         forms.some((form) => within.some((whole) => whole.includes(form)));
+      const [agent, customer] = call.legs;
+      const { from, to, number } = filter;
       return (
         wanted.every(has) &&
         !unwanted.some(has) &&
-        (filter.tenants === undefined || filter.tenants.includes(row.tenant)) &&
-        (filter.role === undefined || filter.role === row.role) &&
-        (filter.emotion === undefined || filter.emotion === row.emotion) &&
-        (filter.from === undefined || row.beginAt >= filter.from) &&
-        (filter.to === undefined || row.beginAt < filter.to) &&
-        (filter.callIds === undefined || filter.callIds.includes(row.callId))
+        (filter.tenant === undefined || filter.tenant === tenant) &&
+        (filter.role === undefined || filter.role === call.legs[legNo]?.role) &&
+        (filter.emotion === undefined || filter.emotion === emoTag) &&
+        (from === undefined || beginAt >= from) &&
+        (to === undefined || beginAt < to) &&
+        (filter.callId === undefined || filter.callId === callId) &&
+        (filter.agent === undefined ||
+          filter.agent === agent?.name ||
+          agent?.uri?.includes(`:${filter.agent}@`) === true) &&
+        (number === undefined || customer?.uri?.includes(`${number}@`) === true) &&
+        (filter.identifier === undefined ||
+          call.identifiers.some(({ value }) => value === filter.identifier)) &&
+        (filter.category === undefined || filter.category === call.metadata['category'])
       );
     })
+    .map(({ sentence }) => sentence)
     .toSorted(newestFirst)
     .map(keyOf);
 }
 
+/** Random ids come last. */
 function newestFirst(a: SearchPosition, b: SearchPosition): number {
-  const byTime = b.beginAt.getTime() - a.beginAt.getTime();
-  if (byTime !== 0) return byTime;
-  if (a.legId !== b.legId) return a.legId < b.legId ? 1 : -1;
-  return b.sentenceNo - a.sentenceNo;
+  if (a.legId === b.legId) return b.sentenceNo - a.sentenceNo;
+  if (a.legId.startsWith('f') !== b.legId.startsWith('f')) return a.legId.startsWith('f') ? 1 : -1;
+  return a.legId < b.legId ? 1 : -1;
 }
+
+const pageOf = (options: SearchOptions): Promise<readonly FoundSentence[]> =>
+  withinCost(pool, 30_000, (db) => searchSentences(db, options));
 
 async function search(query: string, filter: SearchFilter, limit: number): Promise<readonly FoundSentence[]> {
   const found: FoundSentence[] = [];
   for (;;) {
-    const page = await searchSentences(pool, {
+    const page = await pageOf({
       query: parseQuery(query),
       filter,
       after: found.at(-1),
@@ -142,7 +174,7 @@ it(
     const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
     const piece = (): string => {
       for (;;) {
-        const plain = plainForm(pick(said).text).text;
+        const plain = plainForm(pick(said).sentence.text).text;
         const length = 2 + Math.floor(random() ** 2 * 8);
         if (plain.length < length) continue;
         const at = Math.floor(random() * (plain.length - length + 1));
@@ -153,14 +185,18 @@ it(
       const terms = [random() < 0.3 ? `"${piece()}"` : piece()];
       if (random() < 0.25) terms.push(piece().slice(0, 2));
       if (random() < 0.25) terms.push(`-${piece().slice(0, 2)}`);
-      const from = random() < 0.2 ? new Date(BEGIN_MS + random() * SENTENCES * 20_000) : undefined;
+      const anyTime = (): Date => new Date(BEGIN_MS + random() * CALLS * DAY_MS);
       const filter: SearchFilter = {
-        tenants: random() < 0.3 ? [pick(['a', 'b'])] : undefined,
+        tenant: random() < 0.3 ? pick(['a', 'b']) : undefined,
         role: random() < 0.2 ? pick(['agent', 'customer']) : undefined,
         emotion: random() < 0.2 ? pick(['positive', 'negative', 'neutral']) : undefined,
-        from,
-        to: random() < 0.2 ? new Date(BEGIN_MS + random() * SENTENCES * 20_000) : undefined,
-        callIds: random() < 0.1 ? Array.from({ length: 20 }, () => pick(said).callId) : undefined,
+        from: random() < 0.2 ? anyTime() : undefined,
+        to: random() < 0.2 ? anyTime() : undefined,
+        callId: random() < 0.05 ? pick(said).call.id : undefined,
+        agent: random() < 0.1 ? pick(['Agent 1', 'Agent 2', '103', '9']) : undefined,
+        number: random() < 0.1 ? pick(['13800138007', '8613800138011', '8013']) : undefined,
+        identifier: random() < 0.1 ? pick(['ucid-3', 'ucid-17', 'ucid-99']) : undefined,
+        category: random() < 0.1 ? pick(['sales', 'care', 'other']) : undefined,
       };
       return { query: terms.join(' '), filter };
     });
@@ -177,50 +213,27 @@ it(
 
 describe('numbers', () => {
   it('are found in digits and as they are said', async () => {
-    const callId = newCallId(new Date(BEGIN_MS));
-    const legId = newLegId(callId);
+    const call = aCall({ tenant: 'numbers', startedAt: new Date() });
     const texts = ['一共是一百二十块。', '一共是120块。', '一共是102块。'];
-    const rows = texts.map((text, at) => ({
-      callId,
-      legId,
-      sentenceNo: at + 1,
-      beginAt: new Date(Date.UTC(2026, 10, 1)),
-      text,
-      tenant: 'numbers',
-      role: 'agent',
-      emotion: undefined,
-    }));
-    await insert(rows);
-    const filter = { tenants: ['numbers'] };
+    const sentences = texts.map((text, index) =>
+      aSentence({ callId: call.id, legId: call.legs[0]!.id, tenant: 'numbers', sentenceNo: index + 1, text }),
+    );
+    await saveSentences(pool, sentences);
     const texted = async (query: string) =>
-      (await search(query, filter, 10)).map(({ text }) => text).toSorted();
+      (await search(query, { tenant: 'numbers' }, 10)).map(({ text }) => text).toSorted();
     expect(await texted('一百二十')).toEqual(texts.slice(0, 2).toSorted());
     expect(await texted('120')).toEqual(texts.slice(0, 2).toSorted());
     expect(await texted('是120块')).toEqual(texts.slice(0, 2).toSorted());
   });
 });
 
-it('a cursor stays where it is while newer sentences come', async () => {
-  const query = { query: parseQuery('话费'), filter: { tenants: ['a'] }, windowRows: WINDOW_ROWS };
-  const first = await searchSentences(pool, { ...query, limit: 5 });
-  const callId = newCallId();
-  await insert([
-    {
-      callId,
-      legId: newLegId(callId),
-      sentenceNo: 1,
-      beginAt: new Date(),
-      text: '话费话费',
-      tenant: 'a',
-      role: 'agent',
-      emotion: undefined,
-    },
-  ]);
-  const second = await searchSentences(pool, { ...query, after: first.at(-1), limit: 5 });
-  const expected = scan('话费', { tenants: ['a'] });
+it('a cursor stays where it is while new calls come', async () => {
+  const query = { query: parseQuery('话费'), filter: { tenant: 'a' }, windowRows: WINDOW_ROWS };
+  const expected = scan('话费', { tenant: 'a' });
+  const first = await pageOf({ ...query, limit: 5 });
+  const call = aCall({ tenant: 'late' });
+  const late = { callId: call.id, legId: call.legs[0]!.id, tenant: 'a', text: '话费话费' };
+  await saveSentences(pool, [aSentence(late)]);
+  const second = await pageOf({ ...query, after: first.at(-1), limit: 5 });
   expect([...first, ...second].map(keyOf)).toEqual(expected.slice(0, 10));
-});
-
-it('who may see no tenant sees nothing', async () => {
-  expect(await search('话费', { tenants: [] }, 10)).toEqual([]);
 });

@@ -11,7 +11,7 @@ import { createMetrics, type Metrics } from '../../src/metrics.ts';
 import { createPool, type Pool } from '../../src/store/pool.ts';
 import { startApiRole } from '../../workers/api.ts';
 import { CloseStack } from '../../workers/close-stack.ts';
-import { openBus } from '../../workers/stores.ts';
+import { openBackend, openBus } from '../../workers/stores.ts';
 import { createDatabase } from './database.ts';
 
 /** The api role alone, on a database of its own and a port that the system chooses. */
@@ -53,7 +53,8 @@ export async function startTestApi(
   closers.add(() => http.close());
   const bus = openBus(config, database.url, { logger, metrics });
   closers.add(() => bus.close());
-  const role = await startApiRole({ config, pool, http, bus, metrics, logger, clock: systemClock });
+  const backend = openBackend(config, database.url);
+  const role = await startApiRole({ config, pool, http, bus, backend, metrics, logger, clock: systemClock });
   closers.add(() => role.close());
   return {
     url: http.url,

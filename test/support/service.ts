@@ -18,6 +18,8 @@ export interface TestService extends AsyncDisposable {
   /** Its own; removed at the end. */
   readonly dataDir: string;
   readonly databaseUrl: string;
+  /** With the number of the test file's database. */
+  readonly redisUrl: string;
   /** `sip:` URI of the embedded edge. */
   target(protocol: 'udp' | 'tcp'): string;
 }
@@ -61,6 +63,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
     pool,
     dataDir,
     databaseUrl: database.url,
+    redisUrl,
     target: (wanted) => {
       if (server !== undefined) return server.target;
       const address = service.sipAddresses.find(({ protocol }) => protocol === wanted);

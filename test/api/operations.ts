@@ -1,0 +1,38 @@
+import type { CallRecord } from '../../src/call/record.ts';
+import type { TestApi } from '../support/api.ts';
+
+/** What one check of an operation is about: tenant `a` has this call, complete and recorded. */
+export interface OperationWorld {
+  readonly api: TestApi;
+  readonly call: CallRecord;
+}
+
+/** How an operation is asked so that it answers well. */
+export interface OperationRequest {
+  readonly path?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** JSON, or a form. */
+  readonly body?: object;
+}
+
+export interface OperationCase {
+  readonly ask: (world: OperationWorld) => OperationRequest | Promise<OperationRequest>;
+  /** The status of a good answer; 101 asks for a WebSocket. */
+  readonly status: number;
+  /**
+   * What whoever may see another tenant only is told: `not-found`; or, of lists and of what belongs to the one who
+   * asks, `nothing`: an answer without the call's id and without what was said in it.
+   */
+  readonly otherTenant: 'not-found' | 'nothing';
+}
+
+const ofCall = ({ call }: OperationWorld): OperationRequest => ({ path: { id: call.id } });
+
+/** A row for each operation of /openapi.json, by its operationId; the matrix fails where one is missing. */
+export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
+  listCalls: { ask: () => ({ query: { limit: '200' } }), status: 200, otherTenant: 'nothing' },
+  getCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
+  getTranscript: { ask: ofCall, status: 200, otherTenant: 'not-found' },
+  getRecording: { ask: ofCall, status: 200, otherTenant: 'not-found' },
+};
