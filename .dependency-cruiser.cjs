@@ -5,7 +5,7 @@
  */
 
 /** Ground files that every room may use. */
-const GROUND = '^src/(errors|clock|crc32|ids|lease|log|secret|seeded-random|within)\\.ts$';
+const GROUND = '^src/(errors|clock|crc32|directory|ids|lease|log|secret|seeded-random|within)\\.ts$';
 
 /**
  * room → rooms whose values it may import. A type may come from one room more, where it says so; everything else

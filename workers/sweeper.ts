@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Clock } from '../src/clock.ts';
@@ -5,7 +6,7 @@ import type { Config } from '../src/config.ts';
 import { toError } from '../src/errors.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
-import { deleteOldRecordings } from '../src/recording/delete-old-recordings.ts';
+import { deleteOldCallDirectories, deleteOldRecordings } from '../src/recording/delete-old-recordings.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { toStoreError } from '../src/store/pool.ts';
 import { checkHealth, type StoreHealth, sweep, type SweepOutcome } from '../src/store/sweep.ts';
@@ -14,7 +15,7 @@ import type { Role } from './role-type.ts';
 
 export interface SweeperDeps {
   readonly pool: Pool;
-  readonly config: Pick<Config, 'recording' | 'rows'>;
+  readonly config: Pick<Config, 'dataDir' | 'recording' | 'rows'>;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -100,8 +101,12 @@ export async function sweepOnce({
         'rows beyond their time were deleted',
       );
     }
-    await deleteOldRecordings(config.recording.directory, dropped.keptFrom).catch((thrown: unknown) => {
-      logger.warn({ err: toError(thrown) }, 'recordings of calls without rows could not be deleted');
+    const { keptFrom } = dropped;
+    await Promise.all([
+      deleteOldRecordings(config.recording.directory, keptFrom),
+      deleteOldCallDirectories(join(config.dataDir, 'unrecognised'), keptFrom),
+    ]).catch((thrown: unknown) => {
+      logger.warn({ err: toError(thrown) }, 'audio of calls without rows could not be deleted');
     });
   }
   return outcome;
@@ -127,4 +132,5 @@ function showHealth(metrics: Metrics, read: () => StoreHealth | undefined): void
   );
   show('calls_active', 'calls that go on, as the rows tell', (health) => health.activeCalls);
   show('calls_finishing', 'calls that have ended and wait for sentences', (health) => health.finishingCalls);
+  show('dead_letters', 'facts that cannot become rows; alarm above 0', (health) => health.deadLetters);
 }

@@ -1,7 +1,7 @@
-import type { Dirent } from 'node:fs';
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { entriesOf } from '../directory.ts';
 import { systemCode } from '../errors.ts';
 import type { CallId } from '../ids.ts';
 
@@ -65,15 +65,6 @@ async function contentOf(path: string): Promise<Buffer> {
     return await readFile(path);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return Buffer.alloc(0);
-    throw error;
-  }
-}
-
-async function entriesOf(directory: string): Promise<readonly Dirent[]> {
-  try {
-    return await readdir(directory, { withFileTypes: true });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
     throw error;
   }
 }

@@ -1,8 +1,7 @@
-import type { Dirent } from 'node:fs';
-import { readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { systemCode } from '../errors.ts';
+import { entriesOf } from '../directory.ts';
 import { isUuid, timeOfId, toCallId } from '../ids.ts';
 
 const MONTH = /^\d{4}-\d{2}$/;
@@ -36,11 +35,19 @@ export async function deleteOldRecordings(recordingDir: string, before: Date): P
   return deleted;
 }
 
-async function entriesOf(directory: string): Promise<readonly Dirent[]> {
-  try {
-    return await readdir(directory, { withFileTypes: true });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw error;
+/**
+ * Deletes the directories of calls that began before a time, in a directory that has one for each call.
+ *
+ * @returns how many were deleted
+ * @throws where a directory cannot be read or deleted
+ */
+export async function deleteOldCallDirectories(parent: string, before: Date): Promise<number> {
+  let deleted = 0;
+  for (const { name } of await entriesOf(parent)) {
+    const beganAt = isUuid(name) ? timeOfId(toCallId(name)) : undefined;
+    if (beganAt === undefined || beganAt >= before) continue;
+    await rm(join(parent, name), { recursive: true, force: true });
+    deleted++;
   }
+  return deleted;
 }

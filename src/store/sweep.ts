@@ -72,6 +72,8 @@ export interface StoreHealth {
   /** Calls in progress, as the rows say, and calls that have ended and are not complete. */
   readonly activeCalls: number;
   readonly finishingCalls: number;
+  /** Facts that an operator should look at (`npm run dead-letters`). */
+  readonly deadLetters: number;
 }
 
 /** @throws what `pg` throws; see `toStoreError` */
@@ -80,10 +82,11 @@ export async function checkHealth(db: Queryable, now: Date): Promise<StoreHealth
   const { rows } = await db.query<Omit<StoreHealth, 'monthsAhead'>>(`
     select (select count(*)::int from (select from sentences_other where substr(leg_id::text, 15, 1) = '7' limit 10000) as found)
              as "sentencesInNoMonth",
+           (select count(*)::int from dead_letters) as "deadLetters",
            count(*) filter (where state = 'active')::int as "activeCalls",
            count(*) filter (where state = 'finishing')::int as "finishingCalls"
       from calls where state in ('active', 'finishing')`);
-  const none = { sentencesInNoMonth: 0, activeCalls: 0, finishingCalls: 0 };
+  const none = { sentencesInNoMonth: 0, activeCalls: 0, finishingCalls: 0, deadLetters: 0 };
   return { ...(rows[0] ?? none), monthsAhead: monthsBeyond(partitions, monthOf(now)) };
 }
 

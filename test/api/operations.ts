@@ -1,5 +1,8 @@
 import type { CallRecord } from '../../src/call/record.ts';
+import { saveCall } from '../../src/store/save-call.ts';
 import type { TestApi } from '../support/api.ts';
+import { answerCommands } from '../support/control.ts';
+import { aCall } from '../support/facts.ts';
 
 /** What one check of an operation is about: tenant `a` has this call, complete and recorded. */
 export interface OperationWorld {
@@ -29,10 +32,34 @@ export interface OperationCase {
 
 const ofCall = ({ call }: OperationWorld): OperationRequest => ({ path: { id: call.id } });
 
+/** A call of tenant `a` that goes on, with an intake that does what it is told. */
+const ofRunningCall = async ({ api }: OperationWorld): Promise<OperationRequest> => {
+  await answerCommands(api.bus);
+  const call = aCall({ tenant: 'a' });
+  await saveCall(api.pool, call);
+  return { path: { id: call.id } };
+};
+
 /** A row for each operation of /openapi.json, by its operationId; the matrix fails where one is missing. */
 export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
   listCalls: { ask: () => ({ query: { limit: '200' } }), status: 200, otherTenant: 'nothing' },
   getCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getTranscript: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getRecording: { ask: ofCall, status: 200, otherTenant: 'not-found' },
+  pauseCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
+  resumeCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
+  relabelLeg: {
+    ask: ({ call }) => ({ path: { id: call.id, leg_no: '0' }, body: { role: 'customer' } }),
+    status: 200,
+    otherTenant: 'not-found',
+  },
+  recogniseCall: {
+    ask: async (world) => {
+      await answerCommands(world.api.bus);
+      return ofCall(world);
+    },
+    status: 202,
+    otherTenant: 'not-found',
+  },
+  deleteCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
 };

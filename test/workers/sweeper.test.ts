@@ -21,10 +21,15 @@ it('the sweeper deletes rows and recordings beyond their time, counts what it gi
   const recordings = await mkdtemp(join(tmpdir(), 'callscribe-sweeper-'));
   const pool = createPool({ databaseUrl: database.url, logger: silentLogger });
   const metrics = createMetrics();
-  const config = loadConfig({ RECORDING_DIR: recordings, ROWS_KEEP_DAYS: '60', CALL_HANGS_HOURS: '1' });
+  const config = loadConfig({
+    DATA_DIR: recordings,
+    RECORDING_DIR: recordings,
+    ROWS_KEEP_DAYS: '60',
+    CALL_HANGS_HOURS: '1',
+  });
   const deps = { pool, config, metrics, logger: silentLogger, clock: systemClock };
   try {
-    const files: string[] = [];
+    const [files, ids]: [string[], string[]] = [[], []];
     for (const startedAt of [new Date('2024-05-05'), new Date()]) {
       const call = aCall({ id: newCallId(startedAt), startedAt });
       await saveCall(pool, call);
@@ -32,6 +37,9 @@ it('the sweeper deletes rows and recordings beyond their time, counts what it gi
       await mkdir(dirname(join(recordings, file)), { recursive: true });
       await writeFile(join(recordings, file), 'RIFF');
       files.push(file);
+      await mkdir(join(recordings, 'unrecognised', call.id), { recursive: true });
+      await writeFile(join(recordings, 'unrecognised', call.id, 'leg-0.g711'), 'audio');
+      ids.push(call.id);
     }
     await pool.query(`update calls set updated_at = now() - interval '2 hours'`);
     await sweepOnce(deps);
@@ -40,6 +48,7 @@ it('the sweeper deletes rows and recordings beyond their time, counts what it gi
     ]);
     const left = await readdir(recordings, { recursive: true });
     expect(left.filter((name) => name.endsWith('.wav'))).toEqual([files[1]]);
+    expect(await readdir(join(recordings, 'unrecognised'))).toEqual([ids[1]]);
 
     const sweeper = startSweeper(deps);
     const text = async (): Promise<string> => metrics.registry.metrics();
@@ -47,6 +56,7 @@ it('the sweeper deletes rows and recordings beyond their time, counts what it gi
     expect(await text()).toContain('callscribe_calls_given_up_total{fault="lost"} 2');
     expect(await text()).toContain('callscribe_sweeps_total{outcome="done"} 1');
     expect(await text()).toContain('callscribe_rows_in_no_month 0');
+    expect(await text()).toContain('callscribe_rows_dead_letters 0');
     await sweeper.close();
     await sweeper.close();
   } finally {
