@@ -16,6 +16,7 @@ import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDeadWebhookRoutes } from './routes/dead-webhooks.ts';
+import { addLiveRoutes } from './routes/live.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
@@ -31,6 +32,7 @@ const ROUTES: readonly AddRoutes[] = [
   addDeadWebhookRoutes,
   addSearchRoutes,
   addControlRoutes,
+  addLiveRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */
