@@ -12,10 +12,11 @@ import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { openCallPlaces } from './call-places.ts';
 import { CloseStack } from './close-stack.ts';
+import { openLiveFeed } from './live.ts';
 import type { Role } from './role-type.ts';
 
 export interface ApiRoleDeps {
-  readonly config: Pick<Config, 'api' | 'dataDir' | 'recording'>;
+  readonly config: Pick<Config, 'api' | 'dataDir' | 'recording' | 'webhooks'>;
   readonly pool: Pool;
   /** The process's own, which hands the API its requests. */
   readonly http: HttpServer;
@@ -35,11 +36,13 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
   const control = await ControlClient.open(bus);
   closers.add(() => control.close());
   const callPlaces = await openCallPlaces(config, deps.pool, backend, closers);
+  const live = await openLiveFeed({ ...deps, pool });
   const app = await createApi(
     {
       pool,
+      live,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
-      settings: { ...settings, recordingDir: config.recording.directory },
+      settings: { ...settings, recordingDir: config.recording.directory, webhooks: config.webhooks },
       control,
       callPlaces,
       metrics,
@@ -49,6 +52,8 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
     http.server,
   );
   closers.add(() => app.close());
+  // Streams end first: the app waits for its connections.
+  closers.add(() => live.close());
   http.mount(app);
   return { name: 'api', close: () => closers.close() };
 }

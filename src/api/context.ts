@@ -8,6 +8,7 @@ import type { Principal, Scope } from '../access/principal.ts';
 import type { Clock } from '../clock.ts';
 import type { ControlClient } from '../control/control-client.ts';
 import type { CallPlaces } from '../forget/forget-call.ts';
+import type { LiveFeed } from '../live/feed.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Pool } from '../store/pool.ts';
@@ -15,6 +16,7 @@ import type { Pool } from '../store/pool.ts';
 /** What the routes work with; the root in workers/ fills it. */
 export interface ApiContext {
   readonly pool: Pool;
+  readonly live: LiveFeed;
   readonly authenticate: Authenticate;
   readonly settings: ApiSettings;
   /** Commands to the intakes. */
@@ -33,6 +35,8 @@ export interface ApiSettings {
   readonly requestsPerMinute: number;
   /** Below it the WAV files of calls. */
   readonly recordingDir: string;
+  /** Of test deliveries. */
+  readonly webhooks: { readonly allow: readonly string[]; readonly timeoutMs: number };
 }
 
 /**
