@@ -16,7 +16,7 @@ import { openLiveFeed } from './live.ts';
 import type { Role } from './role-type.ts';
 
 export interface ApiRoleDeps {
-  readonly config: Pick<Config, 'api' | 'dataDir' | 'recording'>;
+  readonly config: Pick<Config, 'api' | 'dataDir' | 'recording' | 'webhooks'>;
   readonly pool: Pool;
   /** The process's own, which hands the API its requests. */
   readonly http: HttpServer;
@@ -42,7 +42,7 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
       pool,
       live,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
-      settings: { ...settings, recordingDir: config.recording.directory },
+      settings: { ...settings, recordingDir: config.recording.directory, webhooks: config.webhooks },
       control,
       callPlaces,
       metrics,

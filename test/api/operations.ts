@@ -21,7 +21,7 @@ export interface OperationRequest {
 
 export interface OperationCase {
   readonly ask: (world: OperationWorld) => OperationRequest | Promise<OperationRequest>;
-  /** The status of a good answer; 101 asks for a WebSocket. */
+  /** The status of the answer to whoever may ask; 101 asks for a WebSocket. */
   readonly status: number;
   /**
    * What whoever may see another tenant only is told: `not-found`; or, of lists and of what belongs to the one who
@@ -62,5 +62,6 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
     status: 202,
     otherTenant: 'not-found',
   },
+  search: { ask: () => ({ query: { q: 'says' } }), status: 200, otherTenant: 'nothing' },
   deleteCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
 };
