@@ -18,6 +18,7 @@ import { addControlRoutes } from './routes/control.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
+import { addTranscriptionRoutes } from './routes/transcriptions.ts';
 
 /** Every file of routes below /v1. */
 const ROUTES: readonly AddRoutes[] = [
@@ -27,6 +28,7 @@ const ROUTES: readonly AddRoutes[] = [
   addRecordingRoutes,
   addSearchRoutes,
   addControlRoutes,
+  addTranscriptionRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */
