@@ -13,6 +13,7 @@ import type { Pool } from '../src/store/pool.ts';
 import type { TranscribeOptions } from '../src/transcribe/transcribe-file.ts';
 import { openCallPlaces } from './call-places.ts';
 import { CloseStack } from './close-stack.ts';
+import { openLiveFeed } from './live.ts';
 import type { Role } from './role-type.ts';
 import { Transcriptions } from './transcriptions.ts';
 
@@ -46,9 +47,11 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
     logger,
   });
   closers.add(() => uploads.close());
+  const live = await openLiveFeed({ ...deps, pool });
   const app = await createApi(
     {
       pool,
+      live,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
       settings: { ...settings, recordingDir: config.recording.directory },
       control,
@@ -61,6 +64,8 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
     http.server,
   );
   closers.add(() => app.close());
+  // Streams end first: the app waits for its connections.
+  closers.add(() => live.close());
   http.mount(app);
   return { name: 'api', close: () => closers.close() };
 }

@@ -9,7 +9,9 @@ import { KeyFile } from '../src/dashscope/key-file.ts';
 import type { Edge } from '../src/edge/edge.ts';
 import { CallscribeError } from '../src/errors.ts';
 import { type HttpServer, startHttpServer } from '../src/http/server.ts';
+import type { CallId } from '../src/ids.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
+import { tellRowsChanged } from '../src/live/relay.ts';
 import type { Logger } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
@@ -117,7 +119,7 @@ class Starter {
     const backend = openBackend(config, databaseUrl);
     const bus = openBus(config, databaseUrl, { logger, metrics: this.#metrics });
     this.#closers.add(() => bus.close());
-    if (pool !== undefined) await this.#startWriters(pool, backend);
+    if (pool !== undefined) await this.#startWriters(pool, backend, bus);
     if (pool !== undefined && roles.includes('webhooks')) await this.#startWebhooks(pool, backend);
     if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus, backend);
     const intake = roles.includes('intake') ? await this.#startIntake(backend, bus) : undefined;
@@ -164,9 +166,12 @@ class Starter {
     return pool;
   }
 
-  async #startWriters(pool: Pool, backend: QueueBackend): Promise<void> {
+  async #startWriters(pool: Pool, backend: QueueBackend, bus: Bus): Promise<void> {
     const { roles, logger } = this.#options;
-    const deps = { pool, backend, logger, metrics: this.#metrics };
+    const onComplete = (callId: CallId): void => {
+      tellRowsChanged(bus, callId);
+    };
+    const deps = { pool, backend, logger, metrics: this.#metrics, onComplete };
     for (const [name, start] of [
       ['calls', startCallsRole],
       ['sentences', startSentencesRole],

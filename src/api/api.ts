@@ -15,6 +15,7 @@ import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
 import { addControlRoutes } from './routes/control.ts';
+import { addLiveRoutes } from './routes/live.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
@@ -29,6 +30,7 @@ const ROUTES: readonly AddRoutes[] = [
   addSearchRoutes,
   addControlRoutes,
   addTranscriptionRoutes,
+  addLiveRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */

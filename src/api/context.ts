@@ -9,6 +9,7 @@ import type { Principal, Scope } from '../access/principal.ts';
 import type { Clock } from '../clock.ts';
 import type { ControlClient } from '../control/control-client.ts';
 import type { CallPlaces } from '../forget/forget-call.ts';
+import type { LiveFeed } from '../live/feed.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Pool } from '../store/pool.ts';
@@ -33,6 +34,7 @@ export interface UploadDesk {
 /** What the routes work with; the root in workers/ fills it. */
 export interface ApiContext {
   readonly pool: Pool;
+  readonly live: LiveFeed;
   readonly authenticate: Authenticate;
   readonly settings: ApiSettings;
   /** Commands to the intakes. */
