@@ -18,7 +18,7 @@ import type { Role } from './role-type.ts';
 import { Transcriptions } from './transcriptions.ts';
 
 export interface ApiRoleDeps {
-  readonly config: Pick<Config, 'api' | 'asr' | 'dataDir' | 'recording'>;
+  readonly config: Pick<Config, 'api' | 'asr' | 'dataDir' | 'recording' | 'webhooks'>;
   readonly pool: Pool;
   /** The process's own, which hands the API its requests. */
   readonly http: HttpServer;
@@ -53,7 +53,7 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
       pool,
       live,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
-      settings: { ...settings, recordingDir: config.recording.directory },
+      settings: { ...settings, recordingDir: config.recording.directory, webhooks: config.webhooks },
       control,
       callPlaces,
       uploads,

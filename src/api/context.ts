@@ -54,6 +54,8 @@ export interface ApiSettings {
   readonly requestsPerMinute: number;
   /** Below it the WAV files of calls. */
   readonly recordingDir: string;
+  /** Of test deliveries. */
+  readonly webhooks: { readonly allow: readonly string[]; readonly timeoutMs: number };
 }
 
 /**
