@@ -62,6 +62,5 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
     status: 202,
     otherTenant: 'not-found',
   },
-  search: { ask: () => ({ query: { q: 'says' } }), status: 200, otherTenant: 'nothing' },
   deleteCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
 };
