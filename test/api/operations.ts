@@ -46,7 +46,7 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
   getCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getTranscript: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getRecording: { ask: ofCall, status: 200, otherTenant: 'not-found' },
-  search: { ask: () => ({ query: { q: '您好' } }), status: 200, otherTenant: 'nothing' },
+  search: { ask: () => ({ query: { q: 'says' } }), status: 200, otherTenant: 'nothing' },
   pauseCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
   resumeCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
   relabelLeg: {
