@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { startTestApi, TEST_TOKEN, type TestApi } from '../support/api.ts';
+import { ApiTokens } from '../../src/access/api-tokens.ts';
+import { startTestApi, type TestApi } from '../support/api.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -45,10 +46,8 @@ describe('npm run tokens', () => {
     expect((await tokens('revoke', id)).code).toBe(0);
     expect(await tokens('revoke', id)).toMatchObject({ code: 1 });
     expect((await tokens('list')).stdout).toContain('revoked');
-    // The process above knew the token; another one refuses it at once.
-    const other = await startTestApi({ DATABASE_URL: api.databaseUrl, API_TOKENS: `test:${TEST_TOKEN}` });
-    expect((await other.fetch('/v1/calls', { token })).status).toBe(401);
-    await other[Symbol.asyncDispose]();
+    // The process above may know it for 5 s more; whoever looks now does not find it.
+    expect(await new ApiTokens(api.pool).find(token, 0)).toBeUndefined();
   }, 120_000);
 
   it('refuses a scope that there is none of, and a token without scopes', async () => {
@@ -56,5 +55,4 @@ describe('npm run tokens', () => {
       expect(await tokens('create', 'crm', ...args)).toMatchObject({ code: 2 });
     }
   }, 120_000);
-  });
 });

@@ -48,6 +48,7 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
   getCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getTranscript: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getRecording: { ask: ofCall, status: 200, otherTenant: 'not-found' },
+  search: { ask: () => ({ query: { q: 'says' } }), status: 200, otherTenant: 'nothing' },
   pauseCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
   resumeCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
   relabelLeg: {
@@ -80,6 +81,5 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
     status: 200,
     otherTenant: 'not-found',
   },
-  search: { ask: () => ({ query: { q: 'says' } }), status: 200, otherTenant: 'nothing' },
   deleteCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
 };
