@@ -48,7 +48,9 @@ export async function benchLive(
   print: (line: string) => void,
 ): Promise<void> {
   const { legs, subscribers, seconds } = options;
-  print(`${legs} legs, ${subscribers} subscribers, ${seconds} s; ${cpus().length} × ${cpus()[0]?.model ?? arch()}`);
+  print(
+    `${legs} legs, ${subscribers} subscribers, ${seconds} s; ${cpus().length} × ${cpus()[0]?.model ?? arch()}`,
+  );
   const closers = new CloseStack();
   try {
     const { databaseUrl, redisUrl } = await startBenchServers(closers);
@@ -62,7 +64,10 @@ export async function benchLive(
       const url = await api.ask<string>('live-api', order);
       await clients.ask('live-subscribe', { url, callIds, subscribers });
       const finalsPerCall = await load.ask<number>('live-load');
-      reports.push({ kind, ...(await clients.ask<Omit<LiveReport, 'kind'>>('live-collect', { finalsPerCall })) });
+      reports.push({
+        kind,
+        ...(await clients.ask<Omit<LiveReport, 'kind'>>('live-collect', { finalsPerCall })),
+      });
       await load.ask('live-end');
       await api.ask('live-api-end');
       print(liveLine(reports.at(-1)!));
@@ -84,7 +89,8 @@ const configOf = ({ kind, databaseUrl, redisUrl }: LoadOrder): ReturnType<typeof
     ...(kind === 'redis' ? { REDIS_URL: redisUrl } : {}),
   });
 
-let running: { readonly calls: CallRecord[]; readonly order: LoadOrder; readonly closers: CloseStack } | undefined;
+let running:
+  { readonly calls: CallRecord[]; readonly order: LoadOrder; readonly closers: CloseStack } | undefined;
 let service: Service | undefined;
 
 async function openCalls(order: LoadOrder): Promise<readonly CallId[]> {
@@ -152,7 +158,8 @@ async function runLoad(): Promise<number> {
   });
   for (const call of calls) hub.emit('call', { ...call, revision: 2 });
   const legs = calls.flatMap((call) => call.legs.map((leg) => ({ callId: call.id, leg })));
-  const steps = Math.floor((order.seconds * 1_000) / PARTIAL_EVERY_MS / FINAL_EVERY_PARTIALS) * FINAL_EVERY_PARTIALS;
+  const steps =
+    Math.floor((order.seconds * 1_000) / PARTIAL_EVERY_MS / FINAL_EVERY_PARTIALS) * FINAL_EVERY_PARTIALS;
   const beginMs = performance.now();
   const unwritten: FinalSentence[] = [];
   for (let step = 0; step < steps; step += 1) {
@@ -160,7 +167,14 @@ async function runLoad(): Promise<number> {
       const dueMs = beginMs + (step + index / legs.length) * PARTIAL_EVERY_MS;
       if (dueMs > performance.now() + 1) await sleep(dueMs - performance.now());
       const sentenceNo = Math.floor(step / FINAL_EVERY_PARTIALS) + 1;
-      const sentence = { callId, legId: leg.id, legNo: leg.legNo, sentenceNo, beginMs: step, text: textOfNow() };
+      const sentence = {
+        callId,
+        legId: leg.id,
+        legNo: leg.legNo,
+        sentenceNo,
+        beginMs: step,
+        text: textOfNow(),
+      };
       if ((step + 1) % FINAL_EVERY_PARTIALS > 0) {
         hub.emit('transcript', { kind: 'partial', sentence });
         continue;
@@ -174,7 +188,9 @@ async function runLoad(): Promise<number> {
   return 2 * (steps / FINAL_EVERY_PARTIALS);
 }
 
-function finalOf(sentence: Pick<FinalSentence, 'callId' | 'legId' | 'legNo' | 'sentenceNo' | 'beginMs' | 'text'>): FinalSentence {
+function finalOf(
+  sentence: Pick<FinalSentence, 'callId' | 'legId' | 'legNo' | 'sentenceNo' | 'beginMs' | 'text'>,
+): FinalSentence {
   const at = new Date();
   return {
     ...sentence,
@@ -244,7 +260,11 @@ function listen(response: IncomingMessage, onCall: (callId: string) => void): vo
 
 const COLLECT_MAX_MS = 10_000;
 
-async function collect({ finalsPerCall }: { readonly finalsPerCall: number }): Promise<Omit<LiveReport, 'kind'>> {
+async function collect({
+  finalsPerCall,
+}: {
+  readonly finalsPerCall: number;
+}): Promise<Omit<LiveReport, 'kind'>> {
   const finalsExpected = finalsPerCall * callsFollowed.reduce((sum, calls) => sum + calls, 0);
   const received = (): number => finalIds.reduce((sum, ids) => sum + ids.size, 0);
   const untilMs = performance.now() + COLLECT_MAX_MS;

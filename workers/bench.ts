@@ -22,7 +22,14 @@ const start = (name: string): BenchProcess => BenchProcess.start(fileURLToPath(i
 
 await runRoot(async () => {
   if (process.send !== undefined && process.argv[2] === 'child') {
-    serveDuties({ ...asrDuties, ...intakeDuties, ...sharedDuties, ...pipelineDuties, ...recordingDuties, ...liveDuties });
+    serveDuties({
+      ...asrDuties,
+      ...intakeDuties,
+      ...sharedDuties,
+      ...pipelineDuties,
+      ...recordingDuties,
+      ...liveDuties,
+    });
     return;
   }
   const line = readBenchCommandLine(process.argv.slice(2));

@@ -140,7 +140,10 @@ function defineCommand(): Command {
     )
     .option('--seconds [count]', `how long is measured ${both('seconds')}`)
     .option('--rounds [count]', `how often; the round with the least CPU counts ${both('rounds')}`)
-    .option('--subscribers [count]', `live: streams that are open (default: ${LIVE_BENCH_DEFAULTS.subscribers})`)
+    .option(
+      '--subscribers [count]',
+      `live: streams that are open (default: ${LIVE_BENCH_DEFAULTS.subscribers})`,
+    )
     .option('--rate [count]', `pipeline: sentences a second (default: ${PIPELINE_BENCH_DEFAULTS.rate})`)
     .option(
       '--sentences [count]',

@@ -40,7 +40,10 @@ describe('a live stream', () => {
     const call = await aStoredCall();
     const path = `/v1/calls/${call.id}/events?ticket=${await ticket()}`;
     const first = await api.fetch(path);
-    expect([first.status, first.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    expect([first.status, first.headers.get('content-type')]).toEqual([
+      200,
+      'text/event-stream; charset=utf-8',
+    ]);
     await first.body?.cancel();
     expect((await api.fetch(path)).status).toBe(401);
     const ofSocket = new WebSocketClient(`${api.url}/v1/live?call=${call.id}&ticket=${await ticket()}`);
@@ -73,7 +76,14 @@ describe('a live stream', () => {
     const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
     const lines = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
     socket.write(
-      ['GET /v1/live HTTP/1.1', 'Host: x', ...lines, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', ''].join('\r\n'),
+      [
+        'GET /v1/live HTTP/1.1',
+        'Host: x',
+        ...lines,
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+        '',
+        '',
+      ].join('\r\n'),
     );
     const [answer] = (await once(socket, 'data')) as [Buffer];
     expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 401 /);
@@ -106,7 +116,10 @@ describe('a live stream', () => {
     const legId = call.legs[0]!.id;
     const hub = createLiveHub();
     const relay = new LiveRelay(hub, api.bus);
-    closers.push(() => Promise.resolve(relay.close()));
+    closers.push(() => {
+      relay.close();
+      return Promise.resolve();
+    });
     const good = new WebSocketClient(`${api.url}/v1/live?call=${call.id}&ticket=${await ticket()}`);
     closers.push(() => good.close());
     const lazy = connect(Number(new URL(api.url).port), '127.0.0.1');
@@ -128,7 +141,10 @@ describe('a live stream', () => {
       for (let count = 0; count < 50; count += 1) {
         sentenceNo += 1;
         const text = '很长的一句话'.repeat(500);
-        hub.emit('transcript', { kind: 'final', sentence: aSentence({ callId: call.id, legId, sentenceNo, text }) });
+        hub.emit('transcript', {
+          kind: 'final',
+          sentence: aSentence({ callId: call.id, legId, sentenceNo, text }),
+        });
       }
       const heard = sentenceNo;
       await good.until(() => good.finals.length >= heard);
