@@ -15,10 +15,13 @@ import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
 import { addControlRoutes } from './routes/control.ts';
+import { addDeadWebhookRoutes } from './routes/dead-webhooks.ts';
 import { addLiveRoutes } from './routes/live.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
+import { addTranscriptionRoutes } from './routes/transcriptions.ts';
+import { addWebhookRoutes } from './routes/webhooks.ts';
 
 /** Every file of routes below /v1. */
 const ROUTES: readonly AddRoutes[] = [
@@ -26,8 +29,11 @@ const ROUTES: readonly AddRoutes[] = [
   addCallDetailRoutes,
   addTranscriptRoutes,
   addRecordingRoutes,
+  addWebhookRoutes,
+  addDeadWebhookRoutes,
   addSearchRoutes,
   addControlRoutes,
+  addTranscriptionRoutes,
   addLiveRoutes,
 ];
 
