@@ -21,7 +21,7 @@ export interface OperationRequest {
 
 export interface OperationCase {
   readonly ask: (world: OperationWorld) => OperationRequest | Promise<OperationRequest>;
-  /** The status of a good answer; 101 asks for a WebSocket. */
+  /** The status of the answer to whoever may ask; 101 asks for a WebSocket. */
   readonly status: number;
   /**
    * What whoever may see another tenant only is told: `not-found`; or, of lists and of what belongs to the one who
@@ -46,7 +46,7 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
   getCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getTranscript: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getRecording: { ask: ofCall, status: 200, otherTenant: 'not-found' },
-  search: { ask: () => ({ query: { q: '您好' } }), status: 200, otherTenant: 'nothing' },
+  search: { ask: () => ({ query: { q: 'says' } }), status: 200, otherTenant: 'nothing' },
   pauseCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
   resumeCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
   relabelLeg: {
