@@ -1,5 +1,7 @@
 import type { CallRecord } from '../../src/call/record.ts';
+import { newCallId } from '../../src/ids.ts';
 import { saveCall } from '../../src/store/save-call.ts';
+import { createTranscription } from '../../src/store/transcriptions.ts';
 import type { TestApi } from '../support/api.ts';
 import { answerCommands } from '../support/control.ts';
 import { aCall } from '../support/facts.ts';
@@ -60,6 +62,23 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
       return ofCall(world);
     },
     status: 202,
+    otherTenant: 'not-found',
+  },
+  createTranscription: {
+    ask: () => {
+      const body = new FormData();
+      body.set('file', new Blob([new Uint8Array(1_600)]), 'silence.pcm');
+      return { body };
+    },
+    status: 202,
+    otherTenant: 'nothing',
+  },
+  getTranscription: {
+    ask: async ({ api }) => {
+      const { id } = await createTranscription(api.pool, { id: newCallId(), tenant: 'a', bytes: 1 });
+      return { path: { id } };
+    },
+    status: 200,
     otherTenant: 'not-found',
   },
   deleteCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
