@@ -140,8 +140,6 @@ export class Transcriptions implements UploadDesk {
       // It may be on its way into another process.
       if (row === undefined && (await ageMs(directory)) < 2 * UPLOAD_WITHIN_MS) return;
       if (row?.state === 'waiting' || row?.state === 'running') await this.#recognise(row, directory);
-      // Its rows are there, and the process may have died just then.
-      if (row?.state === 'complete' && row.callId !== null) await completeCall(pool, row.callId);
     } catch (error) {
       if (this.#closing.signal.aborted) return;
       const code = error instanceof CallscribeError ? error.code : 'INTERNAL';
@@ -186,9 +184,10 @@ export class Transcriptions implements UploadDesk {
     await withTransaction(pool, async (client) => {
       await saveCall(client, call);
       await saveSentences(client, sentences);
+      // Nobody else writes to this call: what this transaction sees is all of it.
+      await completeCall(client, callId);
       await endTranscription(client, row.id, { callId, sentences: sentences.length });
     });
-    await completeCall(pool, callId);
   }
 }
 
