@@ -78,11 +78,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
 }
 
+interface Recogniser {
+  readonly kind: 'sandbox' | 'dashscope';
+  readonly url: string;
+  readonly apiKey: ApiKey;
+}
+
 class Starter {
   readonly #options: ServiceOptions;
   readonly #closers: CloseStack;
   readonly #metrics: Metrics = createMetrics();
   readonly #live = createLiveHub();
+  #recogniserFound: Promise<Recogniser> | undefined;
   readonly #readiness: Record<string, () => boolean> = {};
 
   constructor(options: ServiceOptions, closers: CloseStack) {
@@ -198,6 +205,7 @@ class Starter {
       http,
       bus,
       backend,
+      recogniser: { ...(await this.#recogniser()), workspace: config.dashscope.workspace },
       metrics: this.#metrics,
       logger,
       clock: systemClock,
@@ -238,7 +246,12 @@ class Starter {
     return { sipAddresses: sip.sipAddresses, recogniser: recogniser.kind };
   }
 
-  async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: ApiKey }> {
+  /** The same for all roles of the process. */
+  #recogniser(): Promise<Recogniser> {
+    return (this.#recogniserFound ??= this.#findRecogniser());
+  }
+
+  async #findRecogniser(): Promise<Recogniser> {
     const { config, logger } = this.#options;
     const { apiKey, apiKeyFile, wsUrl } = config.dashscope;
     const { model, vocabularyId } = config.asr;

@@ -20,6 +20,7 @@ import { addLiveRoutes } from './routes/live.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
+import { addTranscriptionRoutes } from './routes/transcriptions.ts';
 import { addWebhookRoutes } from './routes/webhooks.ts';
 
 /** Every file of routes below /v1. */
@@ -32,6 +33,7 @@ const ROUTES: readonly AddRoutes[] = [
   addDeadWebhookRoutes,
   addSearchRoutes,
   addControlRoutes,
+  addTranscriptionRoutes,
   addLiveRoutes,
 ];
 

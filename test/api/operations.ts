@@ -1,6 +1,8 @@
 import type { CallRecord } from '../../src/call/record.ts';
+import { newCallId } from '../../src/ids.ts';
 import { Secret } from '../../src/secret.ts';
 import { saveCall } from '../../src/store/save-call.ts';
+import { createTranscription } from '../../src/store/transcriptions.ts';
 import { addEndpoint } from '../../src/store/webhook-endpoints.ts';
 import { newSecret, parseEndpointUrl } from '../../src/webhooks/endpoint.ts';
 import type { TestApi } from '../support/api.ts';
@@ -24,7 +26,7 @@ export interface OperationRequest {
 
 export interface OperationCase {
   readonly ask: (world: OperationWorld) => OperationRequest | Promise<OperationRequest>;
-  /** The status of the answer to whoever may ask; 101 asks for a WebSocket. */
+  /** Of the answer to whoever may ask; 101 asks for a WebSocket. */
   readonly status: number;
   /**
    * What whoever may see another tenant only is told: `not-found`; or, of lists and of what belongs to the one who
@@ -105,6 +107,23 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
   listDeadWebhooks: { ask: ofWebhook, status: 200, otherTenant: 'not-found' },
   replayDeadWebhooks: {
     ask: async (world) => ({ ...(await ofWebhook(world)), body: {} }),
+    status: 200,
+    otherTenant: 'not-found',
+  },
+  createTranscription: {
+    ask: () => {
+      const body = new FormData();
+      body.set('file', new Blob([new Uint8Array(1_600)]), 'silence.pcm');
+      return { body };
+    },
+    status: 202,
+    otherTenant: 'nothing',
+  },
+  getTranscription: {
+    ask: async ({ api }) => {
+      const { id } = await createTranscription(api.pool, { id: newCallId(), tenant: 'a', bytes: 1 });
+      return { path: { id } };
+    },
     status: 200,
     otherTenant: 'not-found',
   },
