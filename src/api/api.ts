@@ -73,6 +73,8 @@ export async function createApi(context: ApiContext, server: Server): Promise<Fa
       { method: request.method, route, status: String(reply.statusCode) },
       reply.elapsedTime / 1_000,
     );
+    // After an upgrade the server leaves the socket to us; one that was refused is done.
+    if (request.headers.upgrade !== undefined) request.raw.socket.destroySoon();
     done();
   });
   app.setErrorHandler(sendProblem);

@@ -154,10 +154,11 @@ export class WebSocketClient extends LiveClient {
     socket.addEventListener('error', () => undefined);
     socket.addEventListener('close', ({ code, reason }) => {
       if (code === 1000) this.closeReason = reason;
-      else if (!this.#isClosed)
+      else if (!this.#isClosed) {
         setTimeout(() => {
           this.#open();
         }, 50);
+      }
     });
   }
 }
