@@ -69,8 +69,9 @@ async function ask(operation: Operation, world: OperationWorld, token: string | 
 }
 
 async function firstPieceOf({ body }: Response): Promise<string> {
-  for await (const piece of body as unknown as AsyncIterable<Uint8Array>)
+  for await (const piece of body as unknown as AsyncIterable<Uint8Array>) {
     return Buffer.from(piece).toString();
+  }
   return '';
 }
 
