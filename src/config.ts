@@ -92,6 +92,8 @@ export interface Config {
   readonly rows: {
     /** Of older calls they are deleted, with their recordings; undefined: for ever. */
     readonly keepDays: number | undefined;
+    /** Rows of the access log stay for so long; undefined: for ever. */
+    readonly keepReadsDays: number | undefined;
     /** A call of which nothing came for so long is given up. */
     readonly giveUpAfterMs: number;
   };
@@ -308,6 +310,7 @@ const environment = z.object({
   RECORDING_KEEP_DAYS: integer(1, 36_500),
   RECORDING_KEY_FILE: text.optional(),
   ROWS_KEEP_DAYS: integer(1, 36_500),
+  ACCESS_LOG_KEEP_DAYS: integer(1, 36_500),
   CALL_HANGS_HOURS: integer(1, 8_760).default(24),
   WEBHOOK_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
     list(value, (part) => (isCidr(part) ? part : undefined)),
@@ -435,7 +438,11 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     dataDir: value.DATA_DIR,
     outboxMaxBytes: value.OUTBOX_MAX_MB * 1_048_576,
-    rows: { keepDays: value.ROWS_KEEP_DAYS, giveUpAfterMs: value.CALL_HANGS_HOURS * 3_600_000 },
+    rows: {
+      keepDays: value.ROWS_KEEP_DAYS,
+      keepReadsDays: value.ACCESS_LOG_KEEP_DAYS,
+      giveUpAfterMs: value.CALL_HANGS_HOURS * 3_600_000,
+    },
     recording: {
       directory: value.RECORDING_DIR ?? join(value.DATA_DIR, 'recordings'),
       policy: value.RECORDING === 'none' ? 'spool' : value.RECORDING,
