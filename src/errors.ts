@@ -67,6 +67,7 @@ export const ERROR_CODES = {
   CALL_NOT_RUNNING: 'a command that only a running call can take was given to another',
   CALL_RUNNING: 'a command that only an ended call can take was given to one that goes on',
   AUDIO_NOT_KEPT: 'nothing is kept of the audio that is to be recognised',
+  TRANSCRIPTIONS_FULL: 'more files wait to be recognised than the stated bound',
   CONTROL_TIMEOUT: 'no intake answered a command in time',
   CONTROL_FAILED: 'the intake of a call could not do what it was told',
   CONTROL_BUSY: 'more commands wait for an answer than the stated bound',

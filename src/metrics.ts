@@ -52,6 +52,8 @@ export interface Metrics {
   readonly webhooks: Counter<'outcome'>;
   /** What went over the bus between processes (src/bus/bus.ts). */
   readonly busMessages: Counter<'outcome'>;
+  /** What happened to live streams (src/live/feed.ts). */
+  readonly liveStreams: Counter<'outcome'>;
   /** Answered requests of the API; the route is its template, never the address that was asked for. */
   readonly apiRequests: Histogram<'method' | 'route' | 'status'>;
   /** Requests that were turned away before their route, by reason (src/errors.ts). */
@@ -213,6 +215,14 @@ export function createMetrics(): Metrics {
         'what recognition sessions went through (lost: a task ended before its time, stalled: it gave nothing though ' +
         'speech went in, reconnected: another took over, renewed: as planned, postponed: nothing for too long, ' +
         'refused: for a reason that no retry mends)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    liveStreams: new Counter({
+      name: 'callscribe_live_streams_total',
+      help:
+        'live streams by what happened to them (too_slow: disconnected, reset: could not go on where they were, ' +
+        'partial_dropped: a partial sentence was left out for a slow one; malformed: a message could not be read)',
       labelNames: ['outcome'],
       registers,
     }),

@@ -10,23 +10,28 @@ import type { Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
 import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
+import type { TranscribeOptions } from '../src/transcribe/transcribe-file.ts';
 import { openCallPlaces } from './call-places.ts';
 import { CloseStack } from './close-stack.ts';
+import { openLiveFeed } from './live.ts';
 import type { Role } from './role-type.ts';
+import { Transcriptions } from './transcriptions.ts';
 
 export interface ApiRoleDeps {
-  readonly config: Pick<Config, 'api' | 'dataDir' | 'recording'>;
+  readonly config: Pick<Config, 'api' | 'asr' | 'dataDir' | 'recording' | 'webhooks'>;
   readonly pool: Pool;
   /** The process's own, which hands the API its requests. */
   readonly http: HttpServer;
   readonly bus: Bus;
   readonly backend: QueueBackend;
+  /** By which files that are handed in are recognised. */
+  readonly recogniser: TranscribeOptions['service'];
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
-/** The role that answers /v1. @throws {CallscribeError} BUS_UNREACHABLE, QUEUE_UNREACHABLE */
+/** The role that answers /v1. @throws {CallscribeError} BUS_UNREACHABLE, QUEUE_UNREACHABLE, STORAGE_UNUSABLE */
 export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
   const { config, http, bus, backend, metrics, logger, clock } = deps;
   const pool = classifiedPool(deps.pool);
@@ -35,13 +40,23 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
   const control = await ControlClient.open(bus);
   closers.add(() => control.close());
   const callPlaces = await openCallPlaces(config, deps.pool, backend, closers);
+  const uploads = await Transcriptions.open({
+    config,
+    pool: deps.pool,
+    service: deps.recogniser,
+    logger,
+  });
+  closers.add(() => uploads.close());
+  const live = await openLiveFeed({ ...deps, pool });
   const app = await createApi(
     {
       pool,
+      live,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
-      settings: { ...settings, recordingDir: config.recording.directory },
+      settings: { ...settings, recordingDir: config.recording.directory, webhooks: config.webhooks },
       control,
       callPlaces,
+      uploads,
       metrics,
       logger,
       clock,
@@ -49,6 +64,8 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
     http.server,
   );
   closers.add(() => app.close());
+  // Streams end first: the app waits for its connections.
+  closers.add(() => live.close());
   http.mount(app);
   return { name: 'api', close: () => closers.close() };
 }

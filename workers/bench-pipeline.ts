@@ -68,7 +68,7 @@ export async function benchPipeline(
   );
   const closers = new CloseStack();
   try {
-    const servers = await startServers(closers);
+    const servers = await startBenchServers(closers);
     const barePerSecond = await measureBare(servers.pool, sentences);
     print(`bare      INSERTs of ${BATCH_MAX_FACTS} rows each, one after the other: ${barePerSecond}/s`);
     const reports: PipelineReport[] = [];
@@ -92,7 +92,8 @@ export async function benchPipeline(
   }
 }
 
-async function startServers(closers: CloseStack): Promise<Servers> {
+/** A fresh Postgres with our tables, and a fresh Redis. */
+export async function startBenchServers(closers: CloseStack): Promise<Servers> {
   await mkdir(DIRECTORY, { recursive: true });
   const dataDir = resolve(await mkdtemp(join(DIRECTORY, 'bench-pipeline-')));
   closers.add(() => rm(dataDir, { recursive: true, force: true }));

@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { SearchBenchOptions } from '../src/bench/search.ts';
-import { corpus } from '../src/bench/search-corpus.ts';
+import { batches, FIRST_DAY, rows, SEARCH_DAYS } from '../src/bench/search-rows.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
-import { type CallId, type LegId, newCallId, newLegId } from '../src/ids.ts';
 import { silentLogger } from '../src/log.ts';
 import { pairsOf, plainForm, searchText } from '../src/search/normal-form.ts';
 import { parseQuery } from '../src/search/query.ts';
@@ -17,10 +16,6 @@ import type { SearchFilter, SearchPosition } from '../src/store/search-filter.ts
 import { SEARCH_MAX_MS, searchSentences } from '../src/store/search-sentences.ts';
 import { withinCost } from '../src/store/within-cost.ts';
 
-const END_MS = Date.UTC(2026, 10, 22);
-const DAYS = 60;
-const DAY_MS = 86_400_000;
-const SENTENCES_A_LEG = 20;
 const BATCH = 1_000;
 const INSERTED = 60_000;
 
@@ -51,51 +46,10 @@ export async function benchSearch(options: SearchBenchOptions, print: Print): Pr
   }
 }
 
-interface Row {
-  readonly legId: LegId;
-  readonly callId: CallId;
-  readonly sentenceNo: number;
-  readonly beginAt: Date;
-  readonly text: string;
-  readonly emotion: string | undefined;
-}
-
 async function makeMonthsOf(pool: Pool): Promise<void> {
   const session = await pool.connect();
-  await makeMonths(session, new Date(END_MS - DAYS * DAY_MS));
+  await makeMonths(session, FIRST_DAY);
   session.release();
-}
-
-/** Legs one after the other, evenly over the days before now. */
-function* rows(sentences: number, seed: number, days: number): Generator<Row> {
-  const random = seededRandom(seed + 1);
-  const endMs = END_MS;
-  const beginMs = endMs - days * DAY_MS;
-  let no = 0;
-  let callId = newCallId(new Date(beginMs));
-  let legId = newLegId(callId);
-  for (const { text, emotion } of corpus(sentences, seed)) {
-    const atMs = beginMs + (no / sentences) * (endMs - beginMs);
-    if (no % SENTENCES_A_LEG === 0) {
-      callId = newCallId(new Date(atMs));
-      legId = newLegId(callId);
-    }
-    const beginAt = new Date(Math.round(atMs + random() * 60_000));
-    yield { legId, callId, sentenceNo: (no % SENTENCES_A_LEG) + 1, beginAt, text, emotion };
-    no += 1;
-  }
-}
-
-function* batches<T>(all: Iterable<T>, size: number): Generator<T[]> {
-  let batch: T[] = [];
-  for (const one of all) {
-    batch.push(one);
-    if (batch.length === size) {
-      yield batch;
-      batch = [];
-    }
-  }
-  if (batch.length > 0) yield batch;
 }
 
 const TABLES = {
@@ -168,7 +122,7 @@ async function measureInserts(pool: Pool, seed: number, print: Print): Promise<R
 async function load(pool: Pool, { sentences, seed }: SearchBenchOptions, print: Print): Promise<void> {
   const began = performance.now();
   let loaded = 0;
-  for (const batch of batches(rows(sentences, seed, DAYS), 5_000)) {
+  for (const batch of batches(rows(sentences, seed, SEARCH_DAYS), 5_000)) {
     const forms = batch.map((row) => searchText(row.text));
     await pool.query(
       `insert into sentences (leg_id, sentence_no, call_id, begin_ms, end_ms, begin_at, end_at, text, asr_task_id, emo_tag,

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { readBenchCommandLine } from '../src/bench/command-line.ts';
 import { asrDuties, benchAsr } from './bench-asr.ts';
 import { benchIntake, intakeDuties } from './bench-intake.ts';
+import { benchLive, liveDuties } from './bench-live.ts';
 import { benchPipeline, pipelineDuties } from './bench-pipeline.ts';
 import { BenchProcess, serveDuties } from './bench-process.ts';
 import { benchRecording, recordingDuties } from './bench-recording.ts';
@@ -21,12 +22,20 @@ const start = (name: string): BenchProcess => BenchProcess.start(fileURLToPath(i
 
 await runRoot(async () => {
   if (process.send !== undefined && process.argv[2] === 'child') {
-    serveDuties({ ...asrDuties, ...intakeDuties, ...sharedDuties, ...pipelineDuties, ...recordingDuties });
+    serveDuties({
+      ...asrDuties,
+      ...intakeDuties,
+      ...sharedDuties,
+      ...pipelineDuties,
+      ...recordingDuties,
+      ...liveDuties,
+    });
     return;
   }
   const line = readBenchCommandLine(process.argv.slice(2));
   if (line.kind === 'help') print(line.text.trimEnd());
   else if (line.kind === 'asr') await benchAsr(line.options, start, print);
+  else if (line.kind === 'live') await benchLive(line.options, start, print);
   else if (line.kind === 'recording') await benchRecording(line.options, start, print);
   else if (line.kind === 'search') await benchSearch(line.options, print);
   else if (line.kind === 'pipeline') await benchPipeline(line.options, start, print);

@@ -36,7 +36,7 @@ export async function startCallsRole(deps: WriterDeps): Promise<Role> {
 
 /** Rows in one transaction, then what follows from them. @throws {CallscribeError} see `toStoreError` */
 export async function writeCallJobs(
-  { pool, logger }: RowDeps,
+  { pool, logger, onComplete }: RowDeps,
   jobs: readonly Job[],
   delivery: Delivery,
 ): Promise<void> {
@@ -58,7 +58,9 @@ export async function writeCallJobs(
       ? calls
       : jobs.flatMap((job) => (job.name === 'call-end' ? [job.payload] : []));
     for (const { id: callId } of ended) {
-      if ((await completeCall(pool, callId)) === 'complete') logger.debug({ callId }, 'call complete');
+      if ((await completeCall(pool, callId)) !== 'complete') continue;
+      logger.debug({ callId }, 'call complete');
+      onComplete?.(callId);
     }
   } catch (thrown) {
     throw toStoreError(thrown);

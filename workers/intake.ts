@@ -11,6 +11,7 @@ import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import { AnsweredCalls, deleteOldAnsweredCalls } from '../src/ledger/answered-calls.ts';
 import type { LiveHub } from '../src/live/hub.ts';
+import { LiveRelay } from '../src/live/relay.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
 import { LegTicker } from '../src/rtp/leg-ticker.ts';
@@ -58,6 +59,7 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   const recordings = await openRecordings(deps);
   const recovery = await openCallRecovery(deps);
   const answeredCalls = noteAnsweredCalls(deps);
+  const relay = new LiveRelay(deps.live, deps.bus);
   const services: IntakeServices = {
     ...deps,
     recordings,
@@ -122,6 +124,7 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
         listener.close();
         await recordings.close();
         await answeredCalls.close();
+        relay.close();
       })),
   };
 }

@@ -1,5 +1,6 @@
 import { systemClock } from '../src/clock.ts';
 import { CallscribeError } from '../src/errors.ts';
+import type { CallId } from '../src/ids.ts';
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
@@ -20,6 +21,8 @@ export interface RowDeps {
   readonly pool: Pool;
   readonly logger: Logger;
   readonly metrics?: Metrics;
+  /** A call became complete. */
+  readonly onComplete?: (callId: CallId) => void;
 }
 
 export interface WriterDeps extends RowDeps {
@@ -58,7 +61,7 @@ export async function writeSentenceJobs(
     // Older publishers do not say that a call has ended. Also after a repeat: the attempt before this one may have
     // died between the row and this check.
     for (const callId of new Set(sentences.map((sentence) => sentence.callId))) {
-      await completeCall(deps.pool, callId);
+      if ((await completeCall(deps.pool, callId)) === 'complete') deps.onComplete?.(callId);
     }
   } catch (thrown) {
     throw toStoreError(thrown);

@@ -9,7 +9,9 @@ import { KeyFile } from '../src/dashscope/key-file.ts';
 import type { Edge } from '../src/edge/edge.ts';
 import { CallscribeError } from '../src/errors.ts';
 import { type HttpServer, startHttpServer } from '../src/http/server.ts';
+import type { CallId } from '../src/ids.ts';
 import { createLiveHub, type LiveHub } from '../src/live/hub.ts';
+import { tellRowsChanged } from '../src/live/relay.ts';
 import type { Logger } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
@@ -76,11 +78,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
 }
 
+interface Recogniser {
+  readonly kind: 'sandbox' | 'dashscope';
+  readonly url: string;
+  readonly apiKey: ApiKey;
+}
+
 class Starter {
   readonly #options: ServiceOptions;
   readonly #closers: CloseStack;
   readonly #metrics: Metrics = createMetrics();
   readonly #live = createLiveHub();
+  #recogniserFound: Promise<Recogniser> | undefined;
   readonly #readiness: Record<string, () => boolean> = {};
 
   constructor(options: ServiceOptions, closers: CloseStack) {
@@ -110,7 +119,7 @@ class Starter {
     const backend = openBackend(config, databaseUrl);
     const bus = openBus(config, databaseUrl, { logger, metrics: this.#metrics });
     this.#closers.add(() => bus.close());
-    if (pool !== undefined) await this.#startWriters(pool, backend);
+    if (pool !== undefined) await this.#startWriters(pool, backend, bus);
     if (pool !== undefined && roles.includes('webhooks')) await this.#startWebhooks(pool, backend);
     if (pool !== undefined && roles.includes('api')) await this.#startApi(pool, http, bus, backend);
     const intake = roles.includes('intake') ? await this.#startIntake(backend, bus) : undefined;
@@ -157,9 +166,12 @@ class Starter {
     return pool;
   }
 
-  async #startWriters(pool: Pool, backend: QueueBackend): Promise<void> {
+  async #startWriters(pool: Pool, backend: QueueBackend, bus: Bus): Promise<void> {
     const { roles, logger } = this.#options;
-    const deps = { pool, backend, logger, metrics: this.#metrics };
+    const onComplete = (callId: CallId): void => {
+      tellRowsChanged(bus, callId);
+    };
+    const deps = { pool, backend, logger, metrics: this.#metrics, onComplete };
     for (const [name, start] of [
       ['calls', startCallsRole],
       ['sentences', startSentencesRole],
@@ -193,6 +205,7 @@ class Starter {
       http,
       bus,
       backend,
+      recogniser: { ...(await this.#recogniser()), workspace: config.dashscope.workspace },
       metrics: this.#metrics,
       logger,
       clock: systemClock,
@@ -233,7 +246,12 @@ class Starter {
     return { sipAddresses: sip.sipAddresses, recogniser: recogniser.kind };
   }
 
-  async #recogniser(): Promise<{ kind: 'sandbox' | 'dashscope'; url: string; apiKey: ApiKey }> {
+  /** The same for all roles of the process. */
+  #recogniser(): Promise<Recogniser> {
+    return (this.#recogniserFound ??= this.#findRecogniser());
+  }
+
+  async #findRecogniser(): Promise<Recogniser> {
     const { config, logger } = this.#options;
     const { apiKey, apiKeyFile, wsUrl } = config.dashscope;
     const { model, vocabularyId } = config.asr;

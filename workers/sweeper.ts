@@ -7,6 +7,7 @@ import { toError } from '../src/errors.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
 import { deleteOldCallDirectories, deleteOldRecordings } from '../src/recording/delete-old-recordings.ts';
+import { fillSearch } from '../src/store/fill-search.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { toStoreError } from '../src/store/pool.ts';
 import { checkHealth, type StoreHealth, sweep, type SweepOutcome } from '../src/store/sweep.ts';
@@ -30,7 +31,7 @@ const CLOSE_WITHIN_MS = 5_000;
 
 /**
  * Looks after the rows, at once and every five minutes: months made ahead, calls that hang, rows and recordings beyond
- * their time. A round that fails is logged and counted, and the next one tries again.
+ * their time, sentences of before the search. A round that fails is logged and counted, and the next one tries again.
  */
 export function startSweeper(deps: SweeperDeps): Role {
   const closing = new AbortController();
@@ -55,6 +56,10 @@ async function run(deps: SweeperDeps, signal: AbortSignal): Promise<void> {
       const outcome = await sweepOnce(deps);
       metrics.sweeps.inc({ outcome: outcome === undefined ? 'elsewhere' : 'done' });
       health = await checkHealth(pool, clock.wallTime());
+      const searchable = await fillSearch(pool, { signal });
+      if (searchable !== undefined && searchable.length > 0) {
+        logger.info({ searchable }, 'sentences of before the search can be searched');
+      }
     } catch (thrown) {
       if (isClosing()) return;
       metrics.sweeps.inc({ outcome: 'failed' });

@@ -15,9 +15,13 @@ import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
 import { addCallRoutes } from './routes/calls.ts';
 import { addControlRoutes } from './routes/control.ts';
+import { addDeadWebhookRoutes } from './routes/dead-webhooks.ts';
+import { addLiveRoutes } from './routes/live.ts';
 import { addRecordingRoutes } from './routes/recording.ts';
 import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
+import { addTranscriptionRoutes } from './routes/transcriptions.ts';
+import { addWebhookRoutes } from './routes/webhooks.ts';
 
 /** Every file of routes below /v1. */
 const ROUTES: readonly AddRoutes[] = [
@@ -25,8 +29,12 @@ const ROUTES: readonly AddRoutes[] = [
   addCallDetailRoutes,
   addTranscriptRoutes,
   addRecordingRoutes,
+  addWebhookRoutes,
+  addDeadWebhookRoutes,
   addSearchRoutes,
   addControlRoutes,
+  addTranscriptionRoutes,
+  addLiveRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */
@@ -65,6 +73,8 @@ export async function createApi(context: ApiContext, server: Server): Promise<Fa
       { method: request.method, route, status: String(reply.statusCode) },
       reply.elapsedTime / 1_000,
     );
+    // After an upgrade the server leaves the socket to us; one that was refused is done.
+    if (request.headers.upgrade !== undefined) request.raw.socket.destroySoon();
     done();
   });
   app.setErrorHandler(sendProblem);

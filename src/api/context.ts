@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -8,19 +9,39 @@ import type { Principal, Scope } from '../access/principal.ts';
 import type { Clock } from '../clock.ts';
 import type { ControlClient } from '../control/control-client.ts';
 import type { CallPlaces } from '../forget/forget-call.ts';
+import type { LiveFeed } from '../live/feed.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Pool } from '../store/pool.ts';
+import type { StoredTranscription } from '../store/transcriptions.ts';
+
+/** Takes audio files that are handed in. */
+export interface UploadDesk {
+  readonly fileMaxBytes: number;
+  /**
+   * Resolves when the file is on disk and waits for its turn.
+   *
+   * @param name as the client calls the file; only its ending matters
+   * @throws {CallscribeError} AUDIO_UNSUPPORTED, BODY_TOO_LARGE, TRANSCRIPTIONS_FULL, STORAGE_UNUSABLE
+   */
+  take(
+    tenant: string,
+    name: string,
+    content: Readable & { readonly truncated?: boolean },
+  ): Promise<StoredTranscription>;
+}
 
 /** What the routes work with; the root in workers/ fills it. */
 export interface ApiContext {
   readonly pool: Pool;
+  readonly live: LiveFeed;
   readonly authenticate: Authenticate;
   readonly settings: ApiSettings;
   /** Commands to the intakes. */
   readonly control: Pick<ControlClient, 'ask'>;
   /** Where calls are deleted from, as far as this machine reaches. */
   readonly callPlaces: CallPlaces;
+  readonly uploads: UploadDesk;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -33,6 +54,8 @@ export interface ApiSettings {
   readonly requestsPerMinute: number;
   /** Below it the WAV files of calls. */
   readonly recordingDir: string;
+  /** Of test deliveries. */
+  readonly webhooks: { readonly allow: readonly string[]; readonly timeoutMs: number };
 }
 
 /**

@@ -19,10 +19,30 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       const { scope = 'open' } = input.route.config ?? {};
       return { schema: scope === 'open' ? schema : { ...schema, security: [{ bearer: [scope] }] }, url };
     },
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (input) => withoutUnused(jsonSchemaTransformObject(input)),
   });
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+}
+
+/** As much of a document as has to do with named schemas. */
+interface Described {
+  readonly components?: { readonly schemas?: Readonly<Record<string, unknown>> };
+}
+
+/** Every named schema comes as an input and as an output; a client needs those that something refers to. */
+function withoutUnused<T extends object>(document: T): T {
+  const { components } = document as Described;
+  const schemas = { ...components?.schemas };
+  const isUsed = (name: string): boolean => {
+    const others = { ...document, components: { ...schemas, [name]: undefined } };
+    return JSON.stringify(others).includes(`"#/components/schemas/${name}"`);
+  };
+  for (;;) {
+    const unused = Object.keys(schemas).filter((name) => !isUsed(name));
+    if (unused.length === 0) return { ...document, components: { ...components, schemas } };
+    for (const name of unused) Reflect.deleteProperty(schemas, name);
+  }
 }
 
 const DESCRIPTION = [

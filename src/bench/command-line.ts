@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { CallscribeError } from '../errors.ts';
 import { ASR_BENCH_DEFAULTS, type AsrBenchOptions } from './asr.ts';
 import { INTAKE_BENCH_DEFAULTS, type IntakeBenchOptions } from './intake.ts';
+import { LIVE_BENCH_DEFAULTS, type LiveBenchOptions } from './live.ts';
 import { PIPELINE_BENCH_DEFAULTS, type PipelineBenchOptions } from './pipeline.ts';
 import { RECORDING_BENCH_DEFAULTS, type RecordingBenchOptions } from './recording.ts';
 import { SEARCH_BENCH_DEFAULTS, type SearchBenchOptions } from './search.ts';
@@ -12,11 +13,12 @@ export type BenchCommandLine =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'asr'; readonly options: AsrBenchOptions }
   | { readonly kind: 'intake'; readonly options: IntakeBenchOptions }
+  | { readonly kind: 'live'; readonly options: LiveBenchOptions }
   | { readonly kind: 'pipeline'; readonly options: PipelineBenchOptions }
   | { readonly kind: 'recording'; readonly options: RecordingBenchOptions }
   | { readonly kind: 'search'; readonly options: SearchBenchOptions };
 
-const NAMES = ['asr', 'intake', 'pipeline', 'recording', 'search'] as const;
+const NAMES = ['asr', 'intake', 'live', 'pipeline', 'recording', 'search'] as const;
 
 const integer = (min: number, max: number): z.ZodType<number> =>
   z
@@ -36,6 +38,11 @@ const SCHEMAS = {
     legs: integer(1, 4_000).refine((legs) => legs === 1 || legs % 2 === 0, 'expected an even number, or 1'),
     processes: integer(1, 8),
     ...common,
+  }),
+  live: z.object({
+    legs: integer(2, 4_000).refine((legs) => legs % 2 === 0, 'expected an even number'),
+    subscribers: integer(1, 2_000),
+    seconds: common.seconds,
   }),
   pipeline: z.object({
     rate: integer(1, 10_000),
@@ -88,6 +95,7 @@ export function readBenchCommandLine(args: readonly string[]): BenchCommandLine 
 const DEFAULTS = {
   asr: asTexts(ASR_BENCH_DEFAULTS),
   intake: asTexts(INTAKE_BENCH_DEFAULTS),
+  live: asTexts(LIVE_BENCH_DEFAULTS),
   pipeline: asTexts(PIPELINE_BENCH_DEFAULTS),
   recording: asTexts(RECORDING_BENCH_DEFAULTS),
   search: asTexts(SEARCH_BENCH_DEFAULTS),
@@ -112,6 +120,8 @@ function defineCommand(): Command {
         '          beside a loop over bare sockets that sends the same frames\n' +
         '  intake  calls with RTP from another process, through the whole intake into recognition sessions\n' +
         '          at a third, beside a bare forwarder of the same datagrams\n' +
+        '  live    events of recognisers to subscribers’ sockets, through the bus and the api role, on Redis and on\n' +
+        '          Postgres: the delay of partial and final sentences, and finals that were lost\n' +
         '  pipeline  final sentences by outbox and queue into rows, on Redis and on Postgres: the delay at a steady rate,\n' +
         '          and how fast what waited is stored after an outage, beside bare batched INSERTs\n' +
         '  recording  legs whose audio is written to disk, below .data of the working directory, plain and sealed,\n' +
@@ -122,7 +132,7 @@ function defineCommand(): Command {
     .option('--sessions [count]', `asr: sessions at a time (default: ${asr['sessions']})`)
     .option(
       '--legs [count]',
-      `legs at a time, two a call (default: ${intake['legs']}; recording: ${RECORDING_BENCH_DEFAULTS.legs})`,
+      `legs at a time, two a call (default: ${intake['legs']}; live: ${LIVE_BENCH_DEFAULTS.legs}; recording: ${RECORDING_BENCH_DEFAULTS.legs})`,
     )
     .option(
       '--processes [count]',
@@ -130,6 +140,10 @@ function defineCommand(): Command {
     )
     .option('--seconds [count]', `how long is measured ${both('seconds')}`)
     .option('--rounds [count]', `how often; the round with the least CPU counts ${both('rounds')}`)
+    .option(
+      '--subscribers [count]',
+      `live: streams that are open (default: ${LIVE_BENCH_DEFAULTS.subscribers})`,
+    )
     .option('--rate [count]', `pipeline: sentences a second (default: ${PIPELINE_BENCH_DEFAULTS.rate})`)
     .option(
       '--sentences [count]',

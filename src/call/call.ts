@@ -124,7 +124,7 @@ export class Call implements DialogCall {
 
   /** The 200 is on its way; from the first one on the call has rows. */
   dialogAnswered(dialog: CallDialog): void {
-    const { logger, publisher } = this.#services;
+    const { logger, publisher, live } = this.#services;
     const dialogs = this.#dialogs.length;
     logger.info(
       { callId: this.id, legs: this.legCount, mapping: dialog.parties.mapping, dialogs },
@@ -134,7 +134,10 @@ export class Call implements DialogCall {
       this.#state = 'active';
       this.#answeredAt = this.now();
       this.changed();
-      for (const event of this.#eventsBeforeAnswer.splice(0)) publisher.publishEvent(event);
+      for (const event of this.#eventsBeforeAnswer.splice(0)) {
+        publisher.publishEvent(event);
+        live.emit('event', event);
+      }
       this.#journal.event(this.#eventNo);
     } else {
       this.changed();
@@ -345,6 +348,7 @@ export class Call implements DialogCall {
     }
     this.#services.publisher.publishEvent(event);
     this.#journal.event(event.eventNo);
+    this.#services.live.emit('event', event);
   }
 
   /** What the first dialog tells of the call, and every id by which any of them is known. */

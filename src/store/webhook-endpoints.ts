@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
+import { CallscribeError } from '../errors.ts';
 import type { NewEndpoint, WebhookEndpoint } from '../webhooks/endpoint.ts';
 import type { Destination } from '../webhooks/sender.ts';
 import type { Queryable } from './pool.ts';
@@ -39,17 +40,30 @@ export async function loadEndpoint(
   return (await loadEndpoints(db, tenant, endpointId))[0];
 }
 
-/** @returns its id @throws what `pg` throws; see `toStoreError` */
+/** Each costs a row for every sentence that its tenant's callers say. */
+const ENDPOINTS_PER_TENANT_MAX = 20;
+
+const ADD_ENDPOINT = `
+insert into webhook_endpoints (id, tenant, url, event_types, secret)
+select $1, $2, $3, $4, $5
+ where (select count(*) from webhook_endpoints where tenant = $2) < ${ENDPOINTS_PER_TENANT_MAX}`;
+
+/**
+ * @returns its id
+ * @throws {CallscribeError} WEBHOOK_INVALID where the tenant has as many as it may
+ * @throws what `pg` throws; see `toStoreError`
+ */
 export async function addEndpoint(
   db: Queryable,
   { tenant, url, eventTypes, secret }: NewEndpoint,
 ): Promise<string> {
   const id = randomUUID();
-  await db.query(
-    'insert into webhook_endpoints (id, tenant, url, event_types, secret) values ($1, $2, $3, $4, $5)',
-    [id, tenant, url, eventTypes, secret.reveal()],
+  const { rowCount } = await db.query(ADD_ENDPOINT, [id, tenant, url, eventTypes, secret.reveal()]);
+  if (rowCount === 1) return id;
+  throw new CallscribeError(
+    'WEBHOOK_INVALID',
+    `the tenant has ${ENDPOINTS_PER_TENANT_MAX} webhook endpoints, as many as it may: remove one first`,
   );
-  return id;
 }
 
 const REMOVE_ENDPOINT = `

@@ -71,3 +71,6 @@ export function parseEventTypes(names: readonly string[]): readonly WebhookEvent
       WEBHOOK_EVENT_TYPES.join(', '),
   );
 }
+
+/** After a change of the secret the one before signs as well, so that a receiver may change over in its own time. */
+export const SECRET_OVERLAP_MS = 86_400_000;

@@ -3,12 +3,12 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createApiToken } from '../../src/access/api-tokens.ts';
-import { SCOPES, type Scope } from '../../src/access/principal.ts';
+import { type Scope, SCOPES } from '../../src/access/principal.ts';
 import { revokeApiToken } from '../../src/store/api-tokens.ts';
 import { startTestApi, type TestApi } from '../support/api.ts';
 import { storeCompleteCall, storeRecording } from '../support/api-calls.ts';
 import { loadDocument, type Operation, operationsOf } from '../support/openapi.ts';
-import { OPERATIONS, type OperationRequest, type OperationWorld } from './operations.ts';
+import { type OperationRequest, OPERATIONS, type OperationWorld } from './operations.ts';
 
 let api: TestApi;
 let operations: readonly Operation[];
@@ -62,10 +62,16 @@ async function ask(operation: Operation, world: OperationWorld, token: string | 
   });
   // A stream has no end; what it begins with is what was asked for.
   const text = response.headers.get('content-type')?.startsWith('text/event-stream')
-    ? new TextDecoder().decode((await response.body!.getReader().read()).value)
+    ? await firstPieceOf(response)
     : await response.text();
   ended.abort();
   return { status: response.status, code: codeOf(text), text };
+}
+
+async function firstPieceOf({ body }: Response): Promise<string> {
+  for await (const piece of body as unknown as AsyncIterable<Uint8Array>)
+    return Buffer.from(piece).toString();
+  return '';
 }
 
 function bodyOf({ body }: OperationRequest): {

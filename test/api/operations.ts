@@ -1,5 +1,7 @@
 import type { CallRecord } from '../../src/call/record.ts';
+import { newCallId } from '../../src/ids.ts';
 import { saveCall } from '../../src/store/save-call.ts';
+import { createTranscription } from '../../src/store/transcriptions.ts';
 import type { TestApi } from '../support/api.ts';
 import { answerCommands } from '../support/control.ts';
 import { aCall } from '../support/facts.ts';
@@ -21,7 +23,7 @@ export interface OperationRequest {
 
 export interface OperationCase {
   readonly ask: (world: OperationWorld) => OperationRequest | Promise<OperationRequest>;
-  /** The status of a good answer; 101 asks for a WebSocket. */
+  /** The status of the answer to whoever may ask; 101 asks for a WebSocket. */
   readonly status: number;
   /**
    * What whoever may see another tenant only is told: `not-found`; or, of lists and of what belongs to the one who
@@ -46,6 +48,7 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
   getCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getTranscript: { ask: ofCall, status: 200, otherTenant: 'not-found' },
   getRecording: { ask: ofCall, status: 200, otherTenant: 'not-found' },
+  search: { ask: () => ({ query: { q: 'says' } }), status: 200, otherTenant: 'nothing' },
   pauseCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
   resumeCall: { ask: ofRunningCall, status: 200, otherTenant: 'not-found' },
   relabelLeg: {
@@ -59,6 +62,23 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
       return ofCall(world);
     },
     status: 202,
+    otherTenant: 'not-found',
+  },
+  createTranscription: {
+    ask: () => {
+      const body = new FormData();
+      body.set('file', new Blob([new Uint8Array(1_600)]), 'silence.pcm');
+      return { body };
+    },
+    status: 202,
+    otherTenant: 'nothing',
+  },
+  getTranscription: {
+    ask: async ({ api }) => {
+      const { id } = await createTranscription(api.pool, { id: newCallId(), tenant: 'a', bytes: 1 });
+      return { path: { id } };
+    },
+    status: 200,
     otherTenant: 'not-found',
   },
   deleteCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },

@@ -8,6 +8,8 @@ import { loadConfig } from '../../src/config.ts';
 import { startHttpServer } from '../../src/http/server.ts';
 import { type Logger, silentLogger } from '../../src/log.ts';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
+import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
+import { startSandbox } from '../../src/sandbox/server.ts';
 import { createPool, type Pool } from '../../src/store/pool.ts';
 import { startApiRole } from '../../workers/api.ts';
 import { CloseStack } from '../../workers/close-stack.ts';
@@ -54,7 +56,25 @@ export async function startTestApi(
   const bus = openBus(config, database.url, { logger, metrics });
   closers.add(() => bus.close());
   const backend = openBackend(config, database.url);
-  const role = await startApiRole({ config, pool, http, bus, backend, metrics, logger, clock: systemClock });
+  const sandbox = await startSandbox({
+    host: '127.0.0.1',
+    port: 0,
+    recogniser: captionsRecogniser,
+    logger,
+  });
+  closers.add(() => sandbox.close());
+  const recogniser = { url: sandbox.url, apiKey: 'any' };
+  const role = await startApiRole({
+    config,
+    pool,
+    http,
+    bus,
+    backend,
+    recogniser,
+    metrics,
+    logger,
+    clock: systemClock,
+  });
   closers.add(() => role.close());
   return {
     url: http.url,

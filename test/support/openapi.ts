@@ -1,4 +1,4 @@
-import { SCOPES, type Scope } from '../../src/access/principal.ts';
+import { type Scope,SCOPES } from '../../src/access/principal.ts';
 import type { TestApi } from './api.ts';
 
 /** As much of a JSON Schema as the generators know. */

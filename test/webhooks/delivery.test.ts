@@ -46,6 +46,16 @@ const idsOf = (call: CallRecord, sentences: number): readonly string[] => [
 const receivedOf = (call: CallRecord): readonly string[] =>
   receiver.received.filter(({ body }) => body.data['call_id'] === call.id).map(({ id }) => id);
 
+/** Two calls that go through the same lane of an endpoint. */
+function callsOfOneLane(): readonly [CallRecord, CallRecord] {
+  const laneOf = ({ id }: CallRecord): number => Number.parseInt(id.slice(-2), 16) % 8;
+  const one = aCall();
+  for (;;) {
+    const other = aCall();
+    if (laneOf(other) === laneOf(one)) return [one, other];
+  }
+}
+
 async function emptied(): Promise<void> {
   for (;;) {
     const { rows } = await webhooks.pool.query("select from webhook_messages where state = 'pending'");
@@ -103,6 +113,26 @@ describe.each(['redis', 'postgres'] as const)('webhooks with the queue on %s', (
     await emptied();
     const after = new Set(receiver.received.slice(from).map(({ id }) => id));
     expect([...after].toSorted()).toEqual(expected.flat().toSorted());
+  });
+
+  it('are not sent a second time while they are under way, though the queue lost the job', async () => {
+    await webhooks.addEndpoint(receiver.url);
+    const [slow, fine] = callsOfOneLane();
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    receiver.answer = async ({ id }) => {
+      if (id === `started_${slow.id}`) await released;
+      return { status: 204 };
+    };
+    await Promise.all([webhooks.start(), webhooks.start()]);
+    await saveCall(webhooks.pool, slow);
+    await receiver.until(() => receiver.received.length === 1);
+    await loseQueue(kind);
+    const expected = await storeCall(fine, 1);
+    await receiver.until(() => receivedOf(fine).length === expected.length);
+    release();
+    await emptied();
+    expect(receivedOf(slow)).toEqual([`started_${slow.id}`]);
   });
 
   async function loseQueue(queue: typeof kind): Promise<void> {
@@ -261,6 +291,27 @@ describe('webhooks', () => {
     await emptied();
     expect(receivedOf(poison)).toEqual([expected[0]]);
     expect(await loadDeadMessages(webhooks.pool, undefined)).toEqual([]);
+  });
+
+  it('that are stored while one of their call waits do not overtake it', async () => {
+    await webhooks.addEndpoint(receiver.url);
+    const [call, fine] = callsOfOneLane();
+    const sentences = sentencesOf(call, 2);
+    const [started, first, second] = idsOf(call, 2);
+    let isRefused = true;
+    receiver.answer = ({ id }) => ({ status: isRefused && id === first ? 422 : 204 });
+    await webhooks.start();
+    await saveCall(webhooks.pool, call);
+    await saveSentences(webhooks.pool, sentences.slice(0, 1));
+    await receiver.until(() => receivedOf(call).includes(first!));
+    await saveSentences(webhooks.pool, sentences.slice(1));
+    // Later, in the same lane: had the second sentence been free to go, it would have gone before.
+    await storeCall(fine, 1);
+    await receiver.until(() => receivedOf(fine).length === 3);
+    expect(receivedOf(call)).not.toContain(second);
+    isRefused = false;
+    await emptied();
+    expect([...new Set(receivedOf(call))]).toEqual([started, first, second]);
   });
 
   it('end for an endpoint that answers 410, and begin again when it is enabled', async () => {

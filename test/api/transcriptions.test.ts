@@ -1,0 +1,98 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { CallId } from '../../src/ids.ts';
+import { encodeG711Wav } from '../../src/sample/g711-wav.ts';
+import { loadCall } from '../../src/store/load-call.ts';
+import { loadTranscript } from '../../src/store/load-transcript.ts';
+import { startTestApi, TEST_TOKEN, type TestApi } from '../support/api.ts';
+import { makeCodes } from '../support/captioned-audio.ts';
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startTestApi();
+});
+
+afterAll(async () => {
+  await api[Symbol.asyncDispose]();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly id: string;
+  readonly state: string;
+  readonly code?: string;
+  readonly detail?: string;
+  readonly progress: number;
+  readonly sentences: number;
+  readonly call_id: CallId | null;
+  readonly fault: { readonly code: string } | null;
+}
+
+async function ask(path: string, options: RequestInit = {}): Promise<Answer> {
+  const response = await api.fetch(`/v1/transcriptions${path}`, { ...options, token: TEST_TOKEN });
+  return { ...((await response.json()) as Answer), status: response.status };
+}
+
+function handIn(name: string, content: Uint8Array): Promise<Answer> {
+  const body = new FormData();
+  body.set('file', new Blob([Buffer.from(content)]), name);
+  return ask('', { method: 'POST', body });
+}
+
+async function ended(id: string): Promise<Answer> {
+  for (;;) {
+    const answer = await ask(`/${id}`);
+    if (answer.state === 'complete' || answer.state === 'failed') return answer;
+    expect(answer.progress).toBeLessThanOrEqual(1);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+const uploads = (): Promise<string[]> => readdir(join(api.recordingDir, '..', 'uploads'));
+
+describe('a file that is handed in', { timeout: 30_000 }, () => {
+  it('becomes a call with what was said, and is deleted then', async () => {
+    const text = '您好，请问有什么可以帮您？';
+    const codes = makeCodes('PCMA', 4_000, [{ beginMs: 500, endMs: 2_300, text }]);
+    const taken = await handIn('voicemail.wav', encodeG711Wav('PCMA', codes));
+    expect(taken).toMatchObject({ status: 202, state: 'waiting', call_id: null, fault: null });
+    const done = await ended(taken.id);
+    expect(done).toMatchObject({ state: 'complete', progress: 1, sentences: 1 });
+    const said = await loadTranscript(api.pool, done.call_id!);
+    expect(said.map((sentence) => [sentence.text, sentence.beginMs])).toEqual([[text, 500]]);
+    expect(await loadCall(api.pool, done.call_id!)).toMatchObject({ state: 'complete', tenant: 'default' });
+    const left = async (): Promise<boolean> => (await uploads()).includes(taken.id);
+    while (await left()) await new Promise((resolve) => setTimeout(resolve, 10));
+  });
+
+  it.each([
+    ['is empty', 'a.wav', new Uint8Array(0)],
+    ['is no audio', 'a.wav', Buffer.from('I am a text')],
+    ['is cut off in its header', 'a.wav', encodeG711Wav('PCMA', new Uint8Array(8_000)).subarray(0, 30)],
+    ['has a name that leads elsewhere', '../../../etc/passwd', Buffer.from('root')],
+  ])('and %s is refused with what was found, and nothing of it stays', async (_case, name, content) => {
+    const answer = await handIn(name, content);
+    expect(answer).toMatchObject({ status: 422, code: 'AUDIO_UNSUPPORTED' });
+    expect(answer.detail).toMatch(/^the file: /);
+    expect(answer.detail).not.toContain('uploads');
+    const { rows } = await api.pool.query("select 1 from transcriptions where state <> 'complete'");
+    expect(rows).toEqual([]);
+    expect(await uploads()).toEqual([]);
+  });
+
+  it('in another way than as the part of a form is refused', async () => {
+    const json = { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } };
+    expect(await ask('', json)).toMatchObject({ status: 415, code: 'MEDIA_TYPE_UNSUPPORTED' });
+    expect(await ask('', { method: 'POST', body: new FormData() })).toMatchObject({ status: 400 });
+    expect(await ask('', { method: 'POST' })).toMatchObject({ status: 415 });
+  });
+
+  it('never is not found', async () => {
+    expect(await ask('/01940000-0000-7000-8000-000000000000')).toMatchObject({ status: 404 });
+    expect(await ask('/nonsense')).toMatchObject({ status: 400, code: 'REQUEST_INVALID' });
+  });
+});
