@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { text as readAll } from 'node:stream/consumers';
 
+import { loadConfig } from '../src/config.ts';
 import { CallscribeError, systemCode } from '../src/errors.ts';
 import { readRouteCommandLine } from '../src/routing/command-line.ts';
 import { explainText, faultsText } from '../src/routing/explain-text.ts';
@@ -16,8 +17,8 @@ import type { Routes } from '../src/routing/route-rules.ts';
 import { routesJsonSchema } from '../src/routing/routes-schema.ts';
 import { readHeaderLines } from '../src/sip/identifiers.ts';
 import { isRecordingSession, readContent, type RequestText } from '../src/sip/invite.ts';
-import { readRoleRules } from '../src/sip/role-rules-text.ts';
 import { runRoot } from './main.ts';
+import { routesReader } from './routes.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -35,7 +36,7 @@ async function loadRoutes(given: string | undefined): Promise<Routes | undefined
   if (file === undefined || file === '') {
     throw new CallscribeError('USAGE', 'which rules? Set ROUTES_FILE, or give --file');
   }
-  const reading = readRoutes(await readText(file), { readRoles: readRoleRules });
+  const reading = readRoutes(await readText(file), routesReader(loadConfig(process.env).asr.model));
   if (reading.kind === 'routes') return reading.routes;
   print(faultsText(file, reading.faults));
   process.exitCode = 1;

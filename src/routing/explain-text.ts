@@ -59,15 +59,13 @@ const sources = ({ patterns }: Extract<Condition, { readonly patterns: unknown }
 const clock = (minute: number): string =>
   `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
 
-function settingsText({ mode, tenant, asr, keep, roles, refuse, voicemail }: RouteSettings): string {
+function settingsText({ mode, tenant, asr, keep, roles, refuse }: RouteSettings): string {
   const told = {
     mode: mode === 'refuse' ? `refuse ${refuse.status}` : mode,
     tenant,
-    mailbox: voicemail?.mailbox,
     model: asr.model,
     vocabulary_id: asr.vocabularyId,
     phrase_id: asr.phraseId,
-    vocabulary: asr.vocabulary,
     roles: roles === undefined ? undefined : `${roles.length} rules`,
     recording: keep.recording,
     words: keep.words ? undefined : 'not kept',

@@ -28,6 +28,8 @@ const ALIASES_MAX = 1_000;
 export interface ReadRoutesOptions {
   /** Reads `roles`; undefined where they are none. */
   readonly readRoles: (rules: unknown) => readonly RoleRule[] | undefined;
+  /** What of a rule's recognition the recogniser would refuse; empty: nothing. Default: nobody looks. */
+  readonly checkRecognition?: (asr: RouteSettings['asr']) => readonly string[];
 }
 
 /** Reads rules; every fault at once, each with its line. Never throws. */
@@ -89,12 +91,17 @@ function compile(
       faults.push({ line: lineOf(path), where: toWhere(path), what: 'expected rules as in ROLE_RULES' });
     }
     const conditions = conditionsOf(rule.when);
+    const settings = settingsOf(rule.set, roles);
+    for (const what of options.checkRecognition?.(settings.asr) ?? []) {
+      const path = ['rules', index, 'set'];
+      faults.push({ line: lineOf(path), where: toWhere(path), what });
+    }
     const taker = firstWith.get('{}') ?? firstWith.get(keyOf(rule.when));
     if (taker !== undefined) {
       const what = `can never match: the rule of line ${taker.line} (${taker.name}) takes its calls before`;
       faults.push({ line, where, what });
     }
-    const own: RouteRule = { name: rule.name, line, conditions, settings: settingsOf(rule.set, roles) };
+    const own: RouteRule = { name: rule.name, line, conditions, settings };
     if (taker === undefined) firstWith.set(keyOf(rule.when), own);
     compiled.push(own);
   }
@@ -156,20 +163,11 @@ const settingsOf = (set: RuleOfFile['set'], roles: readonly RoleRule[] | undefin
     model: set.model,
     vocabularyId: set.vocabulary_id,
     phraseId: set.phrase_id,
-    vocabulary: set.vocabulary,
     parameters: set.parameters,
   },
   roles,
   keep: { recording: set.keep.recording, words: set.keep.words, digits: set.keep.digits },
   refuse: { status: set.refuse_status },
-  voicemail:
-    set.voicemail === undefined
-      ? undefined
-      : {
-          mailbox: set.voicemail.mailbox,
-          greeting: set.voicemail.greeting,
-          maxSeconds: set.voicemail.max_seconds,
-        },
 });
 
 const faultsOf = (faults: readonly RoutesFault[]): RoutesReading => ({

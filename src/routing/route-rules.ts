@@ -19,15 +19,13 @@ export type Condition =
 
 /** What a rule sets; undefined: as the environment says. */
 export interface RouteSettings {
-  readonly mode: 'live' | 'voicemail' | 'refuse';
+  readonly mode: 'live' | 'refuse';
   readonly tenant: string | undefined;
   readonly asr: {
     readonly model: string | undefined;
     readonly vocabularyId: string | undefined;
     /** Of the v1 models, in place of `vocabularyId`. */
     readonly phraseId: string | undefined;
-    /** Name of a word list of the tenant, whose id `npm run vocabulary -- sync` knows. */
-    readonly vocabulary: string | undefined;
     /** Parameters of the task beside those, by their names in the vendor's protocol. */
     readonly parameters: Readonly<Record<string, string | number | boolean | readonly string[]>>;
   };
@@ -39,10 +37,7 @@ export interface RouteSettings {
     readonly digits: 'store' | 'hide' | undefined;
   };
   /** Final status of a refusal. */
-  readonly refuse: { readonly status: number };
-  readonly voicemail:
-    | { readonly mailbox: string; readonly greeting: string | undefined; readonly maxSeconds: number }
-    | undefined;
+  readonly refuse: { readonly status: 403 | 404 | 480 | 486 | 603 };
 }
 
 export interface RouteRule {

@@ -70,20 +70,13 @@ const parameter = z.union([
   z.array(z.string().max(128)).max(64),
 ]);
 
-const voicemail = z.strictObject({
-  mailbox: z.string().regex(/^[\w.+@-]{1,128}$/u, 'expected letters, digits and . + @ - _'),
-  greeting: z.string().min(1).max(1_024).optional().describe('A WAV file; relative to the rules'),
-  max_seconds: z.int().min(5).max(3_600).default(180),
-});
-
 const settings = z
   .strictObject({
-    mode: z.enum(['live', 'voicemail', 'refuse']).default('live'),
+    mode: z.enum(['live', 'refuse']).default('live'),
     tenant: name.optional(),
     model: name.optional(),
     vocabulary_id: name.optional(),
     phrase_id: name.optional().describe('In place of vocabulary_id, for the v1 models'),
-    vocabulary: name.optional().describe('Name of a word list of the tenant'),
     parameters: z.record(name, parameter).default({}),
     roles: z.array(z.unknown()).max(256).optional().describe('As ROLE_RULES'),
     keep: z
@@ -96,15 +89,10 @@ const settings = z
     refuse_status: z
       .union([z.literal(403), z.literal(404), z.literal(480), z.literal(486), z.literal(603)])
       .default(403),
-    voicemail: voicemail.optional(),
   })
   .refine(
-    ({ mode, voicemail: box }) => (mode === 'voicemail') === (box !== undefined),
-    'mode voicemail and the setting voicemail go together',
-  )
-  .refine(
-    (set) => [set.vocabulary_id, set.phrase_id, set.vocabulary].filter((id) => id !== undefined).length <= 1,
-    'at most one of vocabulary_id, phrase_id and vocabulary',
+    (set) => set.vocabulary_id === undefined || set.phrase_id === undefined,
+    'at most one of vocabulary_id and phrase_id: they are of different models',
   );
 
 /** What ROUTES_FILE holds. */

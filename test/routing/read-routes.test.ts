@@ -27,9 +27,9 @@ rules:
   - name: strangers
     when: { source: 203.0.113.0/24 }
     set: { mode: refuse, refuse_status: 603 }
-  - name: mailboxes
+  - name: lobby
     when: { call: plain, called: "/^8[0-9]{3}$/" }
-    set: { mode: voicemail, voicemail: { mailbox: box } }
+    set: { tenant: lobby }
   - name: acme at night
     when:
       headers: { X-Tenant: acme }
@@ -70,12 +70,8 @@ describe('the first rule that matches decides', () => {
   it.each<[string, Partial<RoutedInvite>, Date]>([
     ['strangers', { peerAddress: '203.0.113.9', headers: header('acme') }, MONDAY_10_SHANGHAI],
     ['strangers', { peerAddress: '::ffff:203.0.113.9' }, MONDAY_10_SHANGHAI],
-    ['mailboxes', { recording: false, requestUri: 'sip:8001@pbx' }, MONDAY_10_SHANGHAI],
-    [
-      'mailboxes',
-      { recording: false, headers: [{ name: 'to', value: '<sip:8001@pbx>' }] },
-      MONDAY_10_SHANGHAI,
-    ],
+    ['lobby', { recording: false, requestUri: 'sip:8001@pbx' }, MONDAY_10_SHANGHAI],
+    ['lobby', { recording: false, headers: [{ name: 'to', value: '<sip:8001@pbx>' }] }, MONDAY_10_SHANGHAI],
     ['the rest', { recording: true, requestUri: 'sip:8001@pbx' }, MONDAY_10_SHANGHAI],
     ['acme', { headers: header('ACME') }, MONDAY_10_SHANGHAI],
     ['acme', { headers: header('acme-east') }, MONDAY_10_SHANGHAI],
@@ -177,12 +173,6 @@ describe('a file that cannot be taken names every fault with its line', () => {
       'rules:\n  - { name: a, when: { time: { zone: UTC, from: "08:00", to: "08:00" } } }',
       2,
       /empty/,
-    ],
-    [
-      'a mailbox without its mode',
-      'rules:\n  - { name: a, set: { voicemail: { mailbox: b } } }',
-      2,
-      /voicemail/,
     ],
     ['two word lists', 'rules:\n  - { name: a, set: { vocabulary_id: v, phrase_id: p } }', 2, /at most one/],
     [
