@@ -65,6 +65,26 @@ export async function openCallRoutes(
   };
 }
 
+/**
+ * Hot words that the environment and the rules name at the start, with the model that they are for.
+ *
+ * @throws {CallscribeError} ROUTES_INVALID
+ */
+export async function namedVocabularies(
+  { asr, routesFile }: RoutesConfig,
+  logger: Logger,
+): Promise<Readonly<Record<string, string>>> {
+  const named = new Map(asr.vocabularyId === undefined ? [] : [[asr.vocabularyId, asr.model]]);
+  if (routesFile !== undefined) {
+    using watch = await RoutesWatch.open({ ...routesReader(asr.model), file: routesFile, logger });
+    for (const { settings } of watch.routes.rules) {
+      const { vocabularyId, model = asr.model } = settings.asr;
+      if (vocabularyId !== undefined) named.set(vocabularyId, model);
+    }
+  }
+  return Object.fromEntries(named);
+}
+
 /** How a file of rules is read by whoever acts upon it. @param model where a rule names none */
 export const routesReader = (model: string): ReadRoutesOptions => ({
   readRoles: readRoleRules,
