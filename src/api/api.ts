@@ -43,15 +43,15 @@ const BODY_MAX_BYTES = 65_536;
 const RETRY_AFTER_SECONDS = 2;
 
 /**
- * The API, ready to answer. It does not listen: `server` hands requests to its `routing`, and upgrades come to it by
- * the event of that server.
+ * The API, ready to answer. It does not listen: requests are handed to its `routing`, and those for WebSockets come by the
+ * `upgrade` event of `webSockets`.
  */
-export async function createApi(context: ApiContext, server: Server): Promise<FastifyInstance> {
+export async function createApi(context: ApiContext, webSockets: Server): Promise<FastifyInstance> {
   const { metrics, logger } = context;
   const app = fastify({
     logger: false,
     bodyLimit: BODY_MAX_BYTES,
-    serverFactory: () => server,
+    serverFactory: () => webSockets,
     genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
     // A malformed address never reaches the hooks.
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),

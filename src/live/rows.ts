@@ -22,10 +22,10 @@ const PAGE_MAX = 300;
 /** Readings at a time, so that streams leave sessions of the pool to others. */
 const READINGS_MAX = 4;
 
-/** Reads rows for streams: the same reading that several ask for at once is done once. */
+/** Reads rows for streams: the same reading that several ask for before it begins is done once. */
 export class RowReader {
   readonly #store: LiveStore;
-  readonly #underWay = new Map<string, Promise<CallRows | undefined>>();
+  readonly #notBegun = new Map<string, Promise<CallRows | undefined>>();
   readonly #waiting: (() => void)[] = [];
   #readings = 0;
 
@@ -36,14 +36,14 @@ export class RowReader {
   /** @returns undefined where there is no such call. @throws what the store throws */
   read(callId: CallId, position: CallPosition): Promise<CallRows | undefined> {
     const key = `${callId} ${writePosition(position)}`;
-    let reading = this.#underWay.get(key);
+    let reading = this.#notBegun.get(key);
     if (reading === undefined) {
       reading = this.#inTurn(() => {
         // From here on it may be older than what somebody else has heard.
-        this.#underWay.delete(key);
+        this.#notBegun.delete(key);
         return this.#read(callId, position);
       });
-      this.#underWay.set(key, reading);
+      this.#notBegun.set(key, reading);
     }
     return reading;
   }
@@ -70,9 +70,9 @@ export class RowReader {
     };
   }
 
+  /** Never at once, so that whoever asks next finds what has not begun. */
   async #inTurn<T>(read: () => Promise<T>): Promise<T> {
-    if (this.#readings >= READINGS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#readings += 1;
+    await this.#turn();
     try {
       return await read();
     } finally {
@@ -81,5 +81,11 @@ export class RowReader {
       if (next === undefined) this.#readings -= 1;
       else next();
     }
+  }
+
+  #turn(): Promise<void> {
+    if (this.#readings >= READINGS_MAX) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#readings += 1;
+    return Promise.resolve();
   }
 }

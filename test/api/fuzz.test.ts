@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { startTestApi, TEST_TOKEN, type TestApi } from '../support/api.ts';
-import { answerCommands } from '../support/control.ts';
 import { storeCompleteCall, storeRecording } from '../support/api-calls.ts';
+import { answerCommands } from '../support/control.ts';
 import {
   type JsonSchema,
   loadDocument,

@@ -1,5 +1,3 @@
-import { request } from 'node:http';
-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createApiToken } from '../../src/access/api-tokens.ts';
@@ -50,7 +48,6 @@ async function ask(operation: Operation, world: OperationWorld, token: string | 
   const asked = await OPERATIONS[operation.operationId]!.ask(world);
   const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => asked.path?.[name] ?? name);
   const url = new URL(`${path}?${new URLSearchParams(asked.query).toString()}`, api.url);
-  if (OPERATIONS[operation.operationId]!.status === 101) return askForSocket(url, token);
   const { headers, body } = bodyOf(asked);
   const ended = new AbortController();
   const response = await api.fetch(url.href, {
@@ -69,8 +66,9 @@ async function ask(operation: Operation, world: OperationWorld, token: string | 
 }
 
 async function firstPieceOf({ body }: Response): Promise<string> {
-  for await (const piece of body as unknown as AsyncIterable<Uint8Array>)
+  for await (const piece of body as unknown as AsyncIterable<Uint8Array>) {
     return Buffer.from(piece).toString();
+  }
   return '';
 }
 
@@ -85,34 +83,6 @@ function bodyOf({ body }: OperationRequest): {
 function codeOf(text: string): string | undefined {
   if (!text.startsWith('{"type":"urn:callscribe:problem:')) return undefined;
   return (JSON.parse(text) as { code: string }).code;
-}
-
-function askForSocket(url: URL, token: string | undefined): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const asking = request(url, {
-      headers: {
-        connection: 'Upgrade',
-        upgrade: 'websocket',
-        'sec-websocket-version': '13',
-        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-    });
-    asking.on('upgrade', (_response, socket) => {
-      socket.destroy();
-      resolve({ status: 101, code: undefined, text: '' });
-    });
-    asking.on('response', (response) => {
-      response.setEncoding('utf8');
-      let text = '';
-      response.on('data', (chunk: string) => (text += chunk));
-      response.on('end', () => {
-        resolve({ status: response.statusCode ?? 0, code: codeOf(text), text });
-      });
-    });
-    asking.on('error', reject);
-    asking.end();
-  });
 }
 
 describe('the OpenAPI document', () => {

@@ -1,7 +1,10 @@
 import type { CallRecord } from '../../src/call/record.ts';
 import { newCallId } from '../../src/ids.ts';
+import { Secret } from '../../src/secret.ts';
 import { saveCall } from '../../src/store/save-call.ts';
 import { createTranscription } from '../../src/store/transcriptions.ts';
+import { addEndpoint } from '../../src/store/webhook-endpoints.ts';
+import { newSecret, parseEndpointUrl } from '../../src/webhooks/endpoint.ts';
 import type { TestApi } from '../support/api.ts';
 import { answerCommands } from '../support/control.ts';
 import { aCall } from '../support/facts.ts';
@@ -23,7 +26,7 @@ export interface OperationRequest {
 
 export interface OperationCase {
   readonly ask: (world: OperationWorld) => OperationRequest | Promise<OperationRequest>;
-  /** The status of the answer to whoever may ask; 101 asks for a WebSocket. */
+  /** Of the answer to whoever may ask. */
   readonly status: number;
   /**
    * What whoever may see another tenant only is told: `not-found`; or, of lists and of what belongs to the one who
@@ -40,6 +43,18 @@ const ofRunningCall = async ({ api }: OperationWorld): Promise<OperationRequest>
   const call = aCall({ tenant: 'a' });
   await saveCall(api.pool, call);
   return { path: { id: call.id } };
+};
+
+/** An endpoint of tenant `a`, whose address holds the call's id, so that whoever is shown it is shown that. */
+const ofWebhook = async ({ api, call }: OperationWorld): Promise<OperationRequest> => {
+  await api.pool.query('delete from webhook_endpoints'); // A tenant may have a few only.
+  const id = await addEndpoint(api.pool, {
+    tenant: 'a',
+    url: parseEndpointUrl(`https://127.0.0.1:9/${call.id}`),
+    eventTypes: ['call.complete'],
+    secret: new Secret(newSecret()),
+  });
+  return { path: { id } };
 };
 
 /** A row for each operation of /openapi.json, by its operationId; the matrix fails where one is missing. */
@@ -62,6 +77,37 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
       return ofCall(world);
     },
     status: 202,
+    otherTenant: 'not-found',
+  },
+  followCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
+  followLive: { ask: () => ({}), status: 200, otherTenant: 'nothing' },
+  makeTicket: { ask: () => ({}), status: 201, otherTenant: 'nothing' },
+  listWebhooks: {
+    ask: async (world) => {
+      await ofWebhook(world);
+      return {};
+    },
+    status: 200,
+    otherTenant: 'nothing',
+  },
+  addWebhook: {
+    ask: () => ({ body: { url: 'https://crm.example.com/hooks' } }),
+    status: 201,
+    otherTenant: 'nothing',
+  },
+  getWebhook: { ask: ofWebhook, status: 200, otherTenant: 'not-found' },
+  setWebhookState: {
+    ask: async (world) => ({ ...(await ofWebhook(world)), body: { state: 'disabled' } }),
+    status: 200,
+    otherTenant: 'not-found',
+  },
+  removeWebhook: { ask: ofWebhook, status: 204, otherTenant: 'not-found' },
+  testWebhook: { ask: ofWebhook, status: 200, otherTenant: 'not-found' },
+  rotateWebhookSecret: { ask: ofWebhook, status: 200, otherTenant: 'not-found' },
+  listDeadWebhooks: { ask: ofWebhook, status: 200, otherTenant: 'not-found' },
+  replayDeadWebhooks: {
+    ask: async (world) => ({ ...(await ofWebhook(world)), body: {} }),
+    status: 200,
     otherTenant: 'not-found',
   },
   createTranscription: {

@@ -74,14 +74,16 @@ export class EventSourceClient extends LiveClient {
 /** `curl -N`, started again with the last id when its connection ends before the stream does. */
 export class CurlClient extends LiveClient {
   readonly #url: string;
+  readonly #headers: readonly string[];
   readonly #running: Promise<void>;
   #kill: () => void = () => undefined;
   #lastId: string | undefined;
   #isClosed = false;
 
-  constructor(url: string) {
+  constructor(url: string, token?: string) {
     super();
     this.#url = url;
+    this.#headers = token === undefined ? [] : ['-H', `Authorization: Bearer ${token}`];
     this.#running = this.#run();
   }
 
@@ -99,7 +101,9 @@ export class CurlClient extends LiveClient {
   async #run(): Promise<void> {
     while (!this.#isClosed && this.of('end').length === 0) {
       const header = this.#lastId === undefined ? [] : ['-H', `Last-Event-ID: ${this.#lastId}`];
-      const curl = spawn('curl', ['-sN', ...header, this.#url], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const curl = spawn('curl', ['-sN', ...this.#headers, ...header, this.#url], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       this.#kill = () => curl.kill('SIGKILL');
       let text = '';
       curl.stdout.setEncoding('utf8').on('data', (chunk: string) => {
