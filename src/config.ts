@@ -114,6 +114,8 @@ export interface Config {
     readonly retryForMs: number;
     readonly disableAfterMs: number;
   };
+  /** Rules of which call gets what; undefined: all calls alike. */
+  readonly routesFile: string | undefined;
   readonly maxLegs: number;
   /** How the agent is told from the customer, asked in this order. */
   readonly roleRules: readonly RoleRule[];
@@ -165,7 +167,7 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /** Settings of the contract that this version does not act upon yet; set ones are named at start. */
-const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'ROUTES_FILE'] as const;
+const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL'] as const;
 
 const trimmed = z.string().trim();
 const text = trimmed.min(1);
@@ -306,6 +308,7 @@ const environment = z.object({
   RECORDING: setting('keep, none or memory', (value) =>
     (['keep', 'none', 'memory'] as const).find((able) => able === value),
   ).default('keep'),
+  ROUTES_FILE: text.optional(),
   RECORDING_DIR: text.optional(),
   RECORDING_KEEP_DAYS: integer(1, 36_500),
   RECORDING_KEY_FILE: text.optional(),
@@ -455,6 +458,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       retryForMs: value.WEBHOOK_RETRY_HOURS * 3_600_000,
       disableAfterMs: value.WEBHOOK_DISABLE_HOURS * 3_600_000,
     },
+    routesFile: value.ROUTES_FILE,
     maxLegs: value.MAX_LEGS,
     roleRules: value.ROLE_RULES,
     drainTimeoutMs: value.DRAIN_SECONDS * 1000,

@@ -5,6 +5,7 @@
 export const ERROR_CODES = {
   // configuration and start
   CONFIG_INVALID: 'the environment holds values that are missing, malformed or out of range',
+  ROUTES_INVALID: 'the file of routing rules cannot be read or taken',
   ADDRESS_IN_USE: 'another process listens on the address',
   DATABASE_UNREACHABLE: 'Postgres does not answer, refuses the login or is not the expected database',
   DATABASE_REJECTED: 'Postgres refused a statement for a reason that a retry will not change',
