@@ -4,12 +4,13 @@ import type { Server } from 'node:http';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 
-import { CallscribeError, toError } from '../errors.ts';
+import { toError } from '../errors.ts';
 import { guardRoutes } from './authenticate.ts';
 import type { AddRoutes, ApiContext } from './context.ts';
 import { allowOrigins } from './cors.ts';
 import { addEtags } from './etag.ts';
 import { limitRequests } from './limits.ts';
+import { answerUnrouted } from './methods.ts';
 import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
@@ -78,9 +79,7 @@ export async function createApi(context: ApiContext, webSockets: Server): Promis
     done();
   });
   app.setErrorHandler(sendProblem);
-  app.setNotFoundHandler(() => {
-    throw new CallscribeError('NOT_FOUND', 'there is no such route; /openapi.json names all');
-  });
+  answerUnrouted(app);
 
   await allowOrigins(app, context.settings.corsOrigins);
   await describeApi(app);

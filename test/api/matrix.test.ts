@@ -205,16 +205,20 @@ describe('each kind of bad request', () => {
     expect(found).toEqual(found.map((row) => ({ ...row, status: row.wanted })));
   });
 
-  it('of a route or a method that is not there is not found', async () => {
+  it('of an address that is not there is not found, and of a method that it does not take says which it does', async () => {
     const token = await tokenOf(SCOPES);
-    for (const [method, path] of [
-      ['GET', '/v1/nothing'],
-      ['PUT', '/v1/calls'],
-      ['GET', '/nothing'],
+    const id = '01900000-0000-7000-8000-000000000000';
+    for (const [method, path, status, code, allow] of [
+      ['GET', '/v1/nothing', 404, 'NOT_FOUND', null],
+      ['GET', '/nothing', 404, 'NOT_FOUND', null],
+      ['PUT', '/v1/calls?limit=1', 405, 'METHOD_NOT_ALLOWED', 'GET, HEAD'],
+      ['POST', `/v1/calls/${id}`, 405, 'METHOD_NOT_ALLOWED', 'DELETE, GET, HEAD'],
+      ['GET', `/v1/calls/${id}/pause`, 405, 'METHOD_NOT_ALLOWED', 'POST'],
+      ['OPTIONS', '/v1/live/tickets', 405, 'METHOD_NOT_ALLOWED', 'POST'],
     ] as const) {
       const response = await api.fetch(path, { method, token });
-      expect(response.status).toBe(404);
-      expect(await response.json()).toMatchObject({ code: 'NOT_FOUND' });
+      expect([response.status, response.headers.get('allow')], path).toEqual([status, allow]);
+      expect(await response.json()).toMatchObject({ code });
     }
     expect((await api.fetch('/v1/calls/%E0%A4%A', { token })).status).toBe(400);
   });
