@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CallId } from '../../src/ids.ts';
 import { encodeG711Wav } from '../../src/sample/g711-wav.ts';
 import { loadCall } from '../../src/store/load-call.ts';
+import { loadLegs } from '../../src/store/load-legs.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
 import { startTestApi, TEST_TOKEN, type TestApi } from '../support/api.ts';
+import { storeCompleteCall, storeRecording } from '../support/api-calls.ts';
 import { makeCodes } from '../support/captioned-audio.ts';
 
 let api: TestApi;
@@ -96,6 +98,18 @@ describe('a file that is handed in', { timeout: 30_000 }, () => {
     const whole = encodeG711Wav('PCMA', codes);
     const taken = await handIn('a.wav', whole.subarray(0, whole.length - 56_000 * 8));
     expect(await ended(taken.id)).toMatchObject({ state: 'complete', sentences: 1, progress: 1 });
+  });
+
+  it('and is the recording of a call becomes another call; the first stays as it is', async () => {
+    const call = await storeCompleteCall(api.pool);
+    await storeRecording(api.recordingDir, call);
+    const recording = await api.fetch(`/v1/calls/${call.id}/recording`, { token: TEST_TOKEN });
+    const before = await loadTranscript(api.pool, call.id);
+    const taken = await handIn('call.wav', new Uint8Array(await recording.arrayBuffer()));
+    const done = await ended(taken.id);
+    expect(done).toMatchObject({ state: 'complete', call_id: taken.id });
+    expect(await loadLegs(api.pool, done.call_id!)).toHaveLength(2);
+    expect(await loadTranscript(api.pool, call.id)).toEqual(before);
   });
 
   it('in another way than as the part of a form is refused', async () => {

@@ -31,7 +31,10 @@ const FILE_FORM = {
   type: 'object',
   required: ['file'],
   properties: {
-    file: { contentMediaType: 'application/octet-stream', description: 'The file; its name tells the format' },
+    file: {
+      contentMediaType: 'application/octet-stream',
+      description: 'The file; its name tells the format',
+    },
   },
 };
 
