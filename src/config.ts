@@ -98,6 +98,8 @@ export interface Config {
   readonly rows: {
     /** Of older calls they are deleted, with their recordings; undefined: for ever. */
     readonly keepDays: number | undefined;
+    /** Rows of the access log stay for so long; undefined: for ever. */
+    readonly keepReadsDays: number | undefined;
     /** A call of which nothing came for so long is given up. */
     readonly giveUpAfterMs: number;
   };
@@ -118,6 +120,8 @@ export interface Config {
     readonly retryForMs: number;
     readonly disableAfterMs: number;
   };
+  /** Rules of which call gets what; undefined: all calls alike. */
+  readonly routesFile: string | undefined;
   readonly maxLegs: number;
   /** How the agent is told from the customer, asked in this order. */
   readonly roleRules: readonly RoleRule[];
@@ -169,7 +173,7 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /** Settings of the contract that this version does not act upon yet; set ones are named at start. */
-const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL', 'ROUTES_FILE'] as const;
+const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL'] as const;
 
 const trimmed = z.string().trim();
 const text = trimmed.min(1);
@@ -313,10 +317,12 @@ const environment = z.object({
   RECORDING: setting('keep, none or memory', (value) =>
     (['keep', 'none', 'memory'] as const).find((able) => able === value),
   ).default('keep'),
+  ROUTES_FILE: text.optional(),
   RECORDING_DIR: text.optional(),
   RECORDING_KEEP_DAYS: integer(1, 36_500),
   RECORDING_KEY_FILE: text.optional(),
   ROWS_KEEP_DAYS: integer(1, 36_500),
+  ACCESS_LOG_KEEP_DAYS: integer(1, 36_500),
   CALL_HANGS_HOURS: integer(1, 8_760).default(24),
   WEBHOOK_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
     list(value, (part) => (isCidr(part) ? part : undefined)),
@@ -449,7 +455,11 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     dataDir: value.DATA_DIR,
     outboxMaxBytes: value.OUTBOX_MAX_MB * 1_048_576,
-    rows: { keepDays: value.ROWS_KEEP_DAYS, giveUpAfterMs: value.CALL_HANGS_HOURS * 3_600_000 },
+    rows: {
+      keepDays: value.ROWS_KEEP_DAYS,
+      keepReadsDays: value.ACCESS_LOG_KEEP_DAYS,
+      giveUpAfterMs: value.CALL_HANGS_HOURS * 3_600_000,
+    },
     recording: {
       directory: value.RECORDING_DIR ?? join(value.DATA_DIR, 'recordings'),
       policy: value.RECORDING === 'none' ? 'spool' : value.RECORDING,
@@ -462,6 +472,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       retryForMs: value.WEBHOOK_RETRY_HOURS * 3_600_000,
       disableAfterMs: value.WEBHOOK_DISABLE_HOURS * 3_600_000,
     },
+    routesFile: value.ROUTES_FILE,
     maxLegs: value.MAX_LEGS,
     roleRules: value.ROLE_RULES,
     drainTimeoutMs: value.DRAIN_SECONDS * 1000,

@@ -5,6 +5,7 @@
 export const ERROR_CODES = {
   // configuration and start
   CONFIG_INVALID: 'the environment holds values that are missing, malformed or out of range',
+  ROUTES_INVALID: 'the file of routing rules cannot be read or taken',
   ADDRESS_IN_USE: 'another process listens on the address',
   DATABASE_UNREACHABLE: 'Postgres does not answer, refuses the login or is not the expected database',
   DATABASE_REJECTED: 'Postgres refused a statement for a reason that a retry will not change',
@@ -84,6 +85,7 @@ export const ERROR_CODES = {
     'no token is configured, so only clients on this machine are served, directly and by its own name',
   SCOPE_MISSING: 'the credential is valid, and does not allow this',
   NOT_FOUND: 'there is no such thing, or the credential may not know of it',
+  METHOD_NOT_ALLOWED: 'the address is there, and does not take this method',
   BODY_TOO_LARGE: 'the body of a request is larger than the stated bound',
   MEDIA_TYPE_UNSUPPORTED: 'the body of a request is of a type that the route does not take',
   RANGE_NOT_SATISFIABLE: 'a byte range that the file does not have',

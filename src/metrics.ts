@@ -15,6 +15,10 @@ export interface Metrics {
   readonly ownFailures: Counter<'how'>;
   /** Peers of calls without a sign of life, by what they said when asked. */
   readonly dialogProbes: Counter<'found'>;
+  /** Calls that a rule of ROUTES_FILE took or refused; the empty name: no rule matched. */
+  readonly routedCalls: Counter<'rule'>;
+  /** Changes of ROUTES_FILE. */
+  readonly routesReadings: Counter<'outcome'>;
   readonly jobs: Counter<'queue' | 'outcome'>;
   /** What came to the media ports, counted when a leg ends. */
   readonly rtpPackets: Counter<'fate'>;
@@ -104,6 +108,18 @@ export function createMetrics(): Metrics {
       name: 'callscribe_sip_dialog_probes_total',
       help: 'peers asked after a long silence whether the call stands, by answer (alive, gone)',
       labelNames: ['found'],
+      registers,
+    }),
+    routedCalls: new Counter({
+      name: 'callscribe_routed_calls_total',
+      help: 'new calls by the rule of ROUTES_FILE that decided on them; without a name: none did',
+      labelNames: ['rule'],
+      registers,
+    }),
+    routesReadings: new Counter({
+      name: 'callscribe_routes_readings_total',
+      help: 'changes of ROUTES_FILE that were taken, or refused with the rules before in force; alarm when refused grows',
+      labelNames: ['outcome'],
       registers,
     }),
     jobs: new Counter({

@@ -135,8 +135,8 @@ describe('loadConfig', () => {
   });
 
   it('names settings that are set but not acted upon yet', () => {
-    expect(unusedSettings({ ROUTES_FILE: 'r.yaml', LOG_LEVEL: 'info', API_TOKENS: ' ' })).toEqual([
-      'ROUTES_FILE',
+    expect(unusedSettings({ DASHSCOPE_HTTP_URL: 'https://x', LOG_LEVEL: 'info', API_TOKENS: ' ' })).toEqual([
+      'DASHSCOPE_HTTP_URL',
     ]);
   });
 });

@@ -74,7 +74,7 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
       logger,
       clock,
     },
-    http.server,
+    http.webSockets,
   );
   closers.add(() => app.close());
   // Streams end first: the app waits for its connections.

@@ -25,7 +25,7 @@ export async function openCallPlaces(
   }
   return {
     recordingDir: config.recording.directory,
-    callDirs: [callsDirOf(config), join(config.dataDir, 'unrecognised')],
+    callDirs: [callsDirOf(config), ...['unrecognised', 'uploads'].map((name) => join(config.dataDir, name))],
     outboxDir: join(config.dataDir, 'outbox'),
     remember: (callId) => rememberForgotten(pool, [callId]),
     deleteRows: async (callId) => sumOfRows(await deleteCall(pool, callId)),

@@ -24,6 +24,7 @@ import { startCallControl } from './call-control.ts';
 import { openCallRecovery } from './call-recovery.ts';
 import { openRecordings } from './recordings.ts';
 import type { Role } from './role-type.ts';
+import { openCallRoutes } from './routes.ts';
 import type { SipSide } from './sip-side.ts';
 import { unrecognisedKeeper } from './unrecognised.ts';
 
@@ -60,19 +61,17 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   const recovery = await openCallRecovery(deps);
   const answeredCalls = noteAnsweredCalls(deps);
   const relay = new LiveRelay(deps.live, deps.bus);
+  const routes = await openCallRoutes(config, deps);
   const services: IntakeServices = {
     ...deps,
     recordings,
     openJournal: recovery.openJournal,
     keepUnrecognised: unrecognisedKeeper(deps),
     registry,
-    model: config.asr.model,
-    vocabularyId: config.asr.vocabularyId,
-    roleRules: config.roleRules,
+    route: routes.route,
     joinHeaders: config.sip.joinHeaders,
     openReceiver: (options) =>
       openLegReceiver({ ...options, ports, ticker, clock, silentAfterMs: config.rtp.silentAfterMs }),
-    dtmfDigits: config.rtp.dtmfDigits,
     mediaAddressFor: async (peer) =>
       config.rtp.advertisedAddress ?? config.rtp.address ?? localAddressTowards(peer),
   };
@@ -125,6 +124,7 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
         await recordings.close();
         await answeredCalls.close();
         relay.close();
+        routes.close();
       })),
   };
 }

@@ -29,6 +29,7 @@ import { startIntakeRole } from './intake.ts';
 import { observeOutbox } from './observe-outbox.ts';
 import { observeProcess } from './observe-process.ts';
 import { openRecognition } from './recognition.ts';
+import { namedVocabularies } from './routes.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
 import { databaseUrlOf, openBackend, openBus } from './stores.ts';
@@ -254,7 +255,6 @@ class Starter {
   async #findRecogniser(): Promise<Recogniser> {
     const { config, logger } = this.#options;
     const { apiKey, apiKeyFile, wsUrl } = config.dashscope;
-    const { model, vocabularyId } = config.asr;
     if (wsUrl !== undefined) {
       const key = apiKeyFile === undefined ? (apiKey ?? 'no-key-configured') : new KeyFile(apiKeyFile).apiKey;
       return { kind: 'dashscope', url: wsUrl, apiKey: key };
@@ -266,8 +266,8 @@ class Starter {
       port: 0,
       apiKeys: [sandboxKey],
       recogniser: captionsRecogniser,
-      // The configured hot words exist, whatever they are: their list is not here.
-      vocabularies: vocabularyId === undefined ? {} : { [vocabularyId]: model },
+      // Hot words that are named exist, whatever they are: their lists are not here.
+      vocabularies: await namedVocabularies(config, logger),
       rateLimit: SANDBOX_RATE_LIMIT,
       logger,
     });

@@ -82,16 +82,18 @@ export async function sweepOnce({
   logger,
   clock,
 }: SweeperDeps): Promise<SweepOutcome | undefined> {
-  const { giveUpAfterMs, keepDays } = config.rows;
+  const { giveUpAfterMs, keepDays, keepReadsDays } = config.rows;
   const outcome = await sweep(pool, {
     now: clock.wallTime(),
     giveUpAfterMs,
     lookAgainAfterMs: LOOK_AGAIN_AFTER_MS,
     keepDays,
+    keepReadsDays,
   });
   if (outcome === undefined) return undefined;
-  const { givenUp, dropped, madePartitions } = outcome;
+  const { givenUp, dropped, madePartitions, reads } = outcome;
   if (madePartitions.length > 0) logger.info({ madePartitions }, 'months made ahead of time');
+  if (reads > 0) logger.info({ rows: reads }, 'rows of the access log beyond their time were deleted');
   for (const [fault, callIds] of [
     ['lost', givenUp.lost],
     ['sentences_missing', givenUp.sentencesMissing],

@@ -52,6 +52,8 @@ export class Transcriptions implements UploadDesk {
   readonly #directory: string;
   readonly #waiting: (() => Promise<void>)[] = [];
   readonly #running = new Set<Promise<void>>();
+  /** Files on their way in: each has a place among those that wait. */
+  #taking = 0;
   readonly #closing = new AbortController();
 
   private constructor(deps: TranscriptionsDeps) {
@@ -76,13 +78,14 @@ export class Transcriptions implements UploadDesk {
     name: string,
     content: Readable & { readonly truncated?: boolean },
   ): Promise<StoredTranscription> {
-    if (this.#waiting.length >= WAITING_MAX) {
+    if (this.#waiting.length + this.#taking >= WAITING_MAX) {
       throw new CallscribeError('TRANSCRIPTIONS_FULL', `${WAITING_MAX} files wait; hand it in again later`, {
         retryable: true,
       });
     }
     const id = newCallId();
     const directory = join(this.#directory, id);
+    this.#taking += 1;
     const path = join(directory, `audio${/\.[a-z0-9]{1,5}$/i.exec(name)?.[0].toLowerCase() ?? ''}`);
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -99,6 +102,8 @@ export class Transcriptions implements UploadDesk {
     } catch (error) {
       await rm(directory, { recursive: true, force: true });
       throw ofUpload(error, path);
+    } finally {
+      this.#taking -= 1;
     }
   }
 
@@ -144,10 +149,13 @@ export class Transcriptions implements UploadDesk {
       if (this.#closing.signal.aborted) return;
       const code = error instanceof CallscribeError ? error.code : 'INTERNAL';
       logger.error({ err: toError(error), transcriptionId: id }, 'a file could not be recognised');
-      const text = textOf(error);
-      await endTranscription(pool, id, { code, text }).catch((thrown: unknown) => {
-        logger.error({ err: toStoreError(thrown), transcriptionId: id }, 'and that could not be noted');
-      });
+      try {
+        await endTranscription(pool, id, { code, text: textOf(error) });
+      } catch (thrown) {
+        const facts = { err: toStoreError(thrown), transcriptionId: id };
+        logger.error(facts, 'and that could not be noted: the next start tries the file again');
+        return;
+      }
     }
     await rm(directory, { recursive: true, force: true }).catch(() => undefined);
   }

@@ -4,12 +4,13 @@ import type { Server } from 'node:http';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 
-import { CallscribeError, toError } from '../errors.ts';
+import { toError } from '../errors.ts';
 import { guardRoutes } from './authenticate.ts';
 import type { AddRoutes, ApiContext } from './context.ts';
 import { allowOrigins } from './cors.ts';
 import { addEtags } from './etag.ts';
 import { limitRequests } from './limits.ts';
+import { answerUnrouted } from './methods.ts';
 import { describeApi } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import { addCallDetailRoutes } from './routes/call-detail.ts';
@@ -43,15 +44,15 @@ const BODY_MAX_BYTES = 65_536;
 const RETRY_AFTER_SECONDS = 2;
 
 /**
- * The API, ready to answer. It does not listen: `server` hands requests to its `routing`, and upgrades come to it by
- * the event of that server.
+ * The API, ready to answer. It does not listen: requests are handed to its `routing`, and those for WebSockets come by the
+ * `upgrade` event of `webSockets`.
  */
-export async function createApi(context: ApiContext, server: Server): Promise<FastifyInstance> {
+export async function createApi(context: ApiContext, webSockets: Server): Promise<FastifyInstance> {
   const { metrics, logger } = context;
   const app = fastify({
     logger: false,
     bodyLimit: BODY_MAX_BYTES,
-    serverFactory: () => server,
+    serverFactory: () => webSockets,
     genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
     // A malformed address never reaches the hooks.
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
@@ -78,9 +79,7 @@ export async function createApi(context: ApiContext, server: Server): Promise<Fa
     done();
   });
   app.setErrorHandler(sendProblem);
-  app.setNotFoundHandler(() => {
-    throw new CallscribeError('NOT_FOUND', 'there is no such route; /openapi.json names all');
-  });
+  answerUnrouted(app);
 
   await allowOrigins(app, context.settings.corsOrigins);
   await describeApi(app);

@@ -88,5 +88,7 @@ declare module 'fastify' {
     takesTicket?: boolean;
     /** Whether the answer has an ETag, by which clients need not get it twice. */
     hasEtag?: boolean;
+    /** JSON Schema of a form that the route reads itself, as it comes: for the description only. */
+    form?: Readonly<Record<string, unknown>>;
   }
 }

@@ -8,8 +8,8 @@ import type { Metrics } from '../metrics.ts';
 const COUNTED_MAX = 10_000;
 
 /**
- * Counts the requests of each credential by the minute, in this process. Routes without a credential have no limit:
- * they read nothing.
+ * Counts the requests of each credential by the minute, in this process. Programs on this machine have no limit while
+ * there is no token. Nor have routes without a credential: they read nothing.
  */
 export async function limitRequests(
   app: FastifyInstance,
@@ -21,6 +21,7 @@ export async function limitRequests(
     cache: COUNTED_MAX,
     timeWindow: '1 minute',
     keyGenerator: ({ principal }) => principal.tokenId,
+    allowList: ({ principal }) => principal.kind === 'loopback',
     max: ({ principal }) => principal.requestsPerMinute ?? requestsPerMinute,
     enableDraftSpec: true,
     errorResponseBuilder: (_request, { max, after }) => {

@@ -13,11 +13,13 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       info: { title: 'Callscribe', version: '1', description: DESCRIPTION },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
     },
-    // Before the schemas are turned into JSON: a route's scope is what its security asks for.
+    // A route's scope is what its security asks for.
     transform: (input) => {
       const { schema, url } = jsonSchemaTransform(input);
-      const { scope = 'open' } = input.route.config ?? {};
-      return { schema: scope === 'open' ? schema : { ...schema, security: [{ bearer: [scope] }] }, url };
+      const { scope = 'open', form } = input.route.config ?? {};
+      const body = form === undefined ? {} : { body: form };
+      const security = scope === 'open' ? {} : { security: [{ bearer: [scope] }] };
+      return { schema: { ...schema, ...body, ...security }, url };
     },
     transformObject: (input) => withoutUnused(jsonSchemaTransformObject(input)),
   });

@@ -48,8 +48,18 @@ export const PROBLEMS = {
   401: problem('No credential, or none that is valid'),
   403: problem('The credential does not have the scope'),
   429: problem('More requests than the credential may send, or more live streams than it may have open'),
+  500: problem('A fault of ours, noted in the log'),
   503: problem('Something that this needs is away; ask again'),
 } as const;
+
+/** For routes that take JSON. */
+export const BODY_PROBLEMS = {
+  413: problem('The body is larger than this route takes'),
+  415: problem('The body is no JSON'),
+} as const;
+
+/** For routes whose answer has an ETag. */
+export const NOT_MODIFIED = { 304: z.null().describe('It is as If-None-Match has it') } as const;
 
 /** For routes about one thing. */
 export const NOT_FOUND = {

@@ -1,6 +1,6 @@
 import { connect, type ConnectionOptions } from '../dashscope/connection.ts';
 import type { ConnectionPool } from '../dashscope/connection-pool.ts';
-import type { RecognitionParameters } from '../dashscope/parameters.ts';
+import { parametersOfWire, type RecognitionParameters } from '../dashscope/parameters.ts';
 import type { SentenceResult } from '../dashscope/server-messages.ts';
 import { RecognitionTask, TASK_LIMITS, type TaskLimits } from '../dashscope/task.ts';
 import type { Logger } from '../log.ts';
@@ -33,10 +33,10 @@ const TELEPHONY: RecognitionParameters & { readonly format: 'pcm' } = {
 
 /** Binds tasks to DashScope, or to whatever speaks its protocol at `url`. */
 export function dashscopeTasks(options: DashscopeTaskOptions): StartAsrTask {
-  return ({ model, vocabularyId }, listener) => {
+  return ({ model, vocabularyId, phraseId, parameters = {} }, listener) => {
     const task = RecognitionTask.start({
       model,
-      parameters: { ...TELEPHONY, vocabularyId },
+      parameters: { ...TELEPHONY, ...parametersOfWire(parameters), vocabularyId, phraseId },
       limits: { ...TASK_LIMITS, ...options.limits },
       connect: options.pool?.connect ?? ((connection) => connect(options, connection)),
       listener: {

@@ -3,13 +3,13 @@ import { CallscribeError, toError } from '../errors.ts';
 import type { LegAudioSource } from './audio-source.ts';
 import { isLoud } from './loud-stretches.ts';
 import type { ResiliencePolicy } from './resilience-policy.ts';
-import type { AsrSessionOptions, SentenceEvent } from './session.ts';
+import type { RecognitionTerms, SentenceEvent } from './session.ts';
 import type { AsrTask, StartAsrTask } from './task.ts';
 
 /** What a task needs of the leg whose audio it takes. */
 export interface FedTaskOptions {
   readonly startTask: StartAsrTask;
-  readonly session: Pick<AsrSessionOptions, 'model' | 'vocabularyId'>;
+  readonly session: RecognitionTerms;
   readonly source: LegAudioSource;
   /** The leg's position of the task's first sample. */
   readonly baseSample: number;

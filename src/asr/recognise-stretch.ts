@@ -1,11 +1,11 @@
 import { toError } from '../errors.ts';
 import type { LegAudioSource } from './audio-source.ts';
 import { ResilientSession, type ResilientSessionServices } from './resilient-session.ts';
-import type { AsrEvent, AsrSessionOptions } from './session.ts';
+import type { AsrEvent, RecognitionTerms } from './session.ts';
 
 type FinalEvent = Extract<AsrEvent, { kind: 'final' }>;
 
-export interface StretchToRecognise extends Pick<AsrSessionOptions, 'model' | 'vocabularyId'> {
+export interface StretchToRecognise extends RecognitionTerms {
   readonly source: LegAudioSource;
   /** Where the last final sentence ended; 0 where there is none. */
   readonly fromSample: number;
@@ -31,12 +31,8 @@ export async function recogniseStretch(
   services: ResilientSessionServices,
   stretch: StretchToRecognise,
 ): Promise<StretchOutcome> {
-  const { model, vocabularyId, source, fromSample, toSample, cutSamples = [], onFinal } = stretch;
-  const session = ResilientSession.overStretch(
-    services,
-    { model, vocabularyId },
-    { source, fromSample, toSample, cutSamples },
-  );
+  const { source, fromSample, toSample, cutSamples = [], onFinal, ...terms } = stretch;
+  const session = ResilientSession.overStretch(services, terms, { source, fromSample, toSample, cutSamples });
   const unrecognised: { fromSample: number; toSample: number }[] = [];
   let doneSample = fromSample;
   try {

@@ -110,7 +110,7 @@ export class ResilientSession implements AsrSession {
   ) {
     this.#services = services;
     this.#options = options;
-    this.#scope = `${options.model} ${options.vocabularyId ?? 'without hot words'}`;
+    this.#scope = `${options.model} ${options.vocabularyId ?? options.phraseId ?? 'without hot words'}`;
     this.#endSample = stretch?.toSample ?? 0;
     this.#seam = new Seam(stretch?.fromSample ?? 0);
     this.#cutSamples = stretch?.cutSamples ?? [];

@@ -33,9 +33,17 @@ export interface AsrSession extends AsyncIterable<AsrEvent> {
 /** Opens one session; a root binds it to a recogniser, a model and its credentials. */
 export type OpenAsrSession = (options: AsrSessionOptions) => AsrSession;
 
-export interface AsrSessionOptions {
+/** What a recogniser is asked for. */
+export interface RecognitionTerms {
   readonly model: string;
   readonly vocabularyId: string | undefined;
+  /** Hot words of the v1 models. */
+  readonly phraseId?: string | undefined;
+  /** Parameters beside those of telephone speech, by their names in the vendor's protocol. */
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface AsrSessionOptions extends RecognitionTerms {
   /**
    * Where the leg's audio can be read again. It must have each chunk before that is pushed. Default: the session keeps
    * the newest audio itself.

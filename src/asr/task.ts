@@ -1,4 +1,4 @@
-import type { AsrSessionOptions, SentenceEvent } from './session.ts';
+import type { RecognitionTerms, SentenceEvent } from './session.ts';
 
 /** What the owner of a task is told; after `onEnd` nothing. Nothing is told before the task was handed out. */
 export interface AsrTaskListener {
@@ -32,7 +32,4 @@ export interface AsrTask {
 }
 
 /** Starts one task; a root binds it to a recogniser and its credentials. Never throws. */
-export type StartAsrTask = (
-  options: Pick<AsrSessionOptions, 'model' | 'vocabularyId'>,
-  listener: AsrTaskListener,
-) => AsrTask;
+export type StartAsrTask = (options: RecognitionTerms, listener: AsrTaskListener) => AsrTask;

@@ -5,7 +5,7 @@ import { type CallId, newCallId } from '../ids.ts';
 import type { CallRecording, Recordings } from '../recording/recordings.ts';
 import { IdentifierSet } from '../sip/identifiers.ts';
 import { weakestMapping } from '../sip/parties.ts';
-import type { PartyRole, RoleRule } from '../sip/role-rules.ts';
+import type { PartyRole } from '../sip/role-rules.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
 import { CallDialog, type CallDialogOptions, type DialogCall } from './call-dialog.ts';
@@ -13,6 +13,7 @@ import { CallPause, type PauseState } from './call-pause.ts';
 import type { CallJournal, OpenCallJournal } from './journal.ts';
 import { Leg } from './leg.ts';
 import type { LegServices } from './leg-services.ts';
+import { type CallPolicy, routeRecord } from './policy.ts';
 import type { CallEvent, CallRecord, EndReason } from './record.ts';
 import type { KeepUnrecognised } from './unrecognised.ts';
 
@@ -20,10 +21,6 @@ export interface CallServices extends LegServices {
   readonly recordings: Pick<Recordings, 'openCall'>;
   readonly openJournal: OpenCallJournal;
   readonly keepUnrecognised: KeepUnrecognised;
-  readonly model: string;
-  readonly vocabularyId: string | undefined;
-  /** How the agent is told from the customer. */
-  readonly roleRules: readonly RoleRule[];
 }
 
 export interface CallOptions {
@@ -38,7 +35,6 @@ export interface CallOptions {
 const DIALOGS_MAX = 32;
 const WRITTEN_AGAIN_MS = 5_000;
 /** Whose every call is. */
-const TENANT = 'default';
 
 /**
  * One call, from its first offer to its last sentence:
@@ -53,6 +49,7 @@ const TENANT = 'default';
 export class Call implements DialogCall {
   readonly id: CallId;
   readonly #services: CallServices;
+  readonly #policy: CallPolicy;
   readonly #options: CallOptions;
   readonly #startedAt: Date;
   readonly #recording: CallRecording;
@@ -80,13 +77,21 @@ export class Call implements DialogCall {
     now: () => this.now(),
   });
 
-  constructor(services: CallServices, options: CallOptions) {
+  constructor(services: CallServices, policy: CallPolicy, options: CallOptions) {
     this.#services = services;
+    this.#policy = policy;
     this.#options = options;
     this.#startedAt = services.clock.wallTime();
     this.id = newCallId(this.#startedAt);
-    this.#recording = services.recordings.openCall({ callId: this.id, startedAt: this.#startedAt });
+    this.#recording = services.recordings.openCall(
+      { callId: this.id, startedAt: this.#startedAt },
+      policy.recording,
+    );
     this.#journal = services.openJournal(this.id);
+  }
+
+  get tenant(): string {
+    return this.#policy.tenant;
   }
 
   /** Legs that are not closed yet: they hold their ports. */
@@ -110,7 +115,7 @@ export class Call implements DialogCall {
    * @throws {CallscribeError} SIP_NO_COMMON_CODEC, RTP_PORTS_EXHAUSTED; the call stands without it, if it stood
    */
   async addDialog(options: Omit<CallDialogOptions, 'call' | 'roleRules'>): Promise<CallDialog> {
-    const dialog = new CallDialog({ ...options, call: this, roleRules: this.#services.roleRules });
+    const dialog = new CallDialog({ ...options, call: this, roleRules: this.#policy.roleRules });
     this.#dialogs.push(dialog);
     this.#standing.add(dialog);
     try {
@@ -259,7 +264,7 @@ export class Call implements DialogCall {
   }
 
   async openLeg(line: OfferedLine, when: 'first' | 'later', peerAddress: string): Promise<Leg | undefined> {
-    const { logger, model, vocabularyId } = this.#services;
+    const { logger } = this.#services;
     if (!this.#options.mayOpenLeg()) {
       if (when === 'later') return undefined;
       throw new CallscribeError(
@@ -274,12 +279,10 @@ export class Call implements DialogCall {
     const legNo = (this.#legNumbers += 1) - 1;
     const leg = await Leg.open(this.#services, {
       callId: this.id,
-      tenant: TENANT,
+      policy: this.#policy,
       legNo,
       line,
       peerAddress,
-      model,
-      vocabularyId,
       openRecorder: (legId) => this.#recording.openLeg({ legId, legNo }),
       onChange: () => {
         this.changed();
@@ -358,20 +361,21 @@ export class Call implements DialogCall {
     const heard = this.#legs.filter((leg) => leg.record().startedAt !== undefined);
     const noneRecognised = heard.length > 0 && heard.every((leg) => leg.recognitionFailed);
     const identifiers = new IdentifierSet();
+    const route = routeRecord(this.#policy);
     for (const { parties } of this.#dialogs) identifiers.add(parties.identifiers);
     return {
       id: this.id,
       revision: this.#revision,
       state: this.#state === 'closed' ? (noneRecognised ? 'failed' : 'finishing') : 'active',
       sipCallId: first.sipCallId,
-      tenant: TENANT,
+      tenant: this.#policy.tenant,
       direction: first.parties.direction,
       mapping: weakestMapping(this.#dialogs.map(({ parties }) => parties.mapping)),
       startedAt: this.#startedAt,
       answeredAt: this.#answeredAt,
       endedAt: this.#endedAt,
       endReason: this.#endReason,
-      metadata: first.parties.record,
+      metadata: route === undefined ? first.parties.record : { ...first.parties.record, route },
       identifiers: identifiers.all,
       legs: this.#legs.map((leg) => leg.record()),
     };

@@ -5,10 +5,12 @@ import type { InviteOutcome, InviteRequest } from '../sip/invite-handler.ts';
 import { type JoinKey, joinKeyOf } from '../sip/join.ts';
 import { readReplaces, type Replaces } from '../sip/replaces.ts';
 import { Call, type CallServices } from './call.ts';
+import type { CallPolicy, RouteCall } from './policy.ts';
 import type { CallRegistry } from './registry.ts';
 
 export interface IntakeServices extends CallServices {
   readonly registry: CallRegistry;
+  readonly route: RouteCall;
   /** Headers by which INVITEs are joined to one call; lower case. */
   readonly joinHeaders: readonly string[];
   /** Our address as this peer reaches it; stands in the answers. */
@@ -44,7 +46,14 @@ export async function openCall(services: IntakeServices, request: InviteRequest)
   const mediaAddress = await services.mediaAddressFor(request.peerAddress);
   const key = joinKeyOf(request.text, services.joinHeaders);
   // From here to the dialog nothing is waited for: the other INVITE of the pair may come in any moment.
-  const call = (key === undefined ? undefined : registry.join(key)) ?? newCall(services, key);
+  let call = key === undefined ? undefined : registry.join(key);
+  if (call === undefined) {
+    const decision = services.route(request, services.clock.wallTime());
+    if (decision.kind === 'refuse') return { kind: 'refuse', status: decision.status };
+    const { tenant, tenantCallsMax = Infinity } = decision.policy;
+    if (registry.callsOf(tenant) >= tenantCallsMax) return BUSY;
+    call = newCall(services, decision.policy, key);
+  }
   try {
     const dialog = await call.addDialog({
       sipCallId: request.sipCallId,
@@ -78,9 +87,9 @@ export async function openCall(services: IntakeServices, request: InviteRequest)
   }
 }
 
-function newCall(services: IntakeServices, key: JoinKey | undefined): Call {
+function newCall(services: IntakeServices, policy: CallPolicy, key: JoinKey | undefined): Call {
   const { registry } = services;
-  const call: Call = new Call(services, {
+  const call: Call = new Call(services, policy, {
     mayOpenLeg: () => registry.hasRoom(),
     onClosed: () => {
       registry.remove(call);

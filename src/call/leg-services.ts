@@ -9,7 +9,7 @@ import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
 import type { Leg } from './leg.ts';
-import type { DtmfDigits } from './leg-keys.ts';
+import type { CallPolicy } from './policy.ts';
 import type { Publisher } from './publisher.ts';
 
 /** Binds a leg's ports; a root fills in the port pool and the clocks. */
@@ -36,18 +36,15 @@ export interface LegServices {
     | 'keys'
     | 'asrUnrecognisedMs'
   >;
-  readonly dtmfDigits: DtmfDigits;
 }
 
 export interface LegOptions {
   readonly callId: CallId;
-  readonly tenant: string;
+  readonly policy: Pick<CallPolicy, 'tenant' | 'recognition' | 'keepsWords' | 'dtmfDigits'>;
   readonly legNo: number;
   readonly line: OfferedLine;
   /** Where the dialog's SIP comes from. */
   readonly peerAddress: string;
-  readonly model: string;
-  readonly vocabularyId: string | undefined;
   readonly openRecorder: (legId: LegId) => LegRecorder;
   /** A final sentence was published. */
   readonly onSentence: (sentence: FinalSentence) => void;

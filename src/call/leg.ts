@@ -68,7 +68,7 @@ export class Leg {
     this.#mute = new LegMute({ tap: this.#tap, recorder: this.#recorder, receiver: () => this.#receiver });
     this.#line = options.line;
     const onEvent = this.#event.bind(this);
-    this.#keys = new LegKeys({ digits: services.dtmfDigits, onEvent });
+    this.#keys = new LegKeys({ digits: options.policy.dtmfDigits, onEvent });
     this.#quiet = new LegQuiet({
       nowMs: () => this.#nowMs(),
       expect: (expected) => {
@@ -228,8 +228,8 @@ export class Leg {
       uri: this.#party.uri,
       roleEvidence: this.#party.evidence,
       codec: this.#law,
-      model: this.#options.model,
-      vocabularyId: this.#options.vocabularyId,
+      model: this.#options.policy.recognition.model,
+      vocabularyId: this.#options.policy.recognition.vocabularyId,
       startedAt: this.#startedAt,
       endedAt: this.#endedAt,
       media: ended
@@ -278,7 +278,7 @@ export class Leg {
   }
 
   #start(at: Date): void {
-    const { callId, tenant, legNo, model, vocabularyId, onChange, onSentence } = this.#options;
+    const { callId, legNo, policy, onChange, onSentence } = this.#options;
     const { publisher, live, logger, openAsr } = this.#services;
     this.#startedAt = at;
     this.#recorder.start(at);
@@ -286,7 +286,8 @@ export class Leg {
     this.#transcript = new LegTranscript({
       callId,
       legId: this.id,
-      tenant,
+      tenant: policy.tenant,
+      keepsWords: policy.keepsWords,
       legNo,
       startedAt: at,
       concealedMs: (beginMs, endMs) =>
@@ -294,7 +295,7 @@ export class Leg {
           this.#audio.lostSamples(beginMs * SAMPLES_PER_MS, endMs * SAMPLES_PER_MS) / SAMPLES_PER_MS,
         ),
       correctionMs: (legMs) => this.#receiver.correctionMs(legMs),
-      session: openAsr({ model, vocabularyId, source: this.#recorder.openSource() }),
+      session: openAsr({ ...policy.recognition, source: this.#recorder.openSource() }),
       publisher,
       live,
       logger,

@@ -31,6 +31,13 @@ export class CallRegistry {
     return this.#calls.size;
   }
 
+  /** Calls of a tenant. */
+  callsOf(tenant: string): number {
+    let calls = 0;
+    for (const call of this.#calls) if (call.tenant === tenant) calls += 1;
+    return calls;
+  }
+
   get legCount(): number {
     let legs = 0;
     for (const call of this.#calls) legs += call.legCount;

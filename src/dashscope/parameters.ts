@@ -313,6 +313,22 @@ function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/**
+ * Parameters by their names on the wire as this library names them; those that it does not know are handed through.
+ *
+ * @throws never; `checkParameters` looks at the values
+ */
+export function parametersOfWire(wire: Readonly<Record<string, unknown>>): Partial<RecognitionParameters> {
+  const named: Record<string, unknown> = {};
+  const extra: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(wire)) {
+    const rule = PARAMETERS.find(({ wireName }) => wireName === name);
+    if (rule === undefined) extra[name] = value;
+    else named[rule.name] = value;
+  }
+  return Object.keys(extra).length === 0 ? named : { ...named, extraParameters: extra };
+}
+
 /** `payload.parameters` of a run-task, and `payload.resources` where there are v1 hot words. */
 export function encodeParameters(
   model: string,

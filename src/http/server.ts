@@ -5,6 +5,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import type { HostPort } from '../config.ts';
 import { CallscribeError, systemCode } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
+import { answerWithoutUpgrade, asksForWebSocket } from './without-upgrade.ts';
 
 export interface HttpServerOptions {
   readonly listen: HostPort;
@@ -16,8 +17,8 @@ export interface HttpServerOptions {
 export interface HttpServer {
   /** Such as `http://127.0.0.1:8080`, with the actual port where 0 was asked for. */
   readonly url: string;
-  /** For whoever listens to its upgrades. */
-  readonly server: Server;
+  /** Listens to no port: who listens to its `upgrade` gets the requests for WebSockets, and no others. */
+  readonly webSockets: Server;
   /** Hands every request but those of this file to an app that is ready; until then they get 404. */
   mount(app: MountedApp): void;
   close(): Promise<void>;
@@ -59,10 +60,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   app.get('/metrics', async (_request, reply) =>
     reply.type(options.metrics.registry.contentType).send(await options.metrics.registry.metrics()),
   );
+  const webSockets = createServer();
+  app.server.on('upgrade', (request, socket, head) => {
+    const isTaken = webSockets.listenerCount('upgrade') > 0 && asksForWebSocket(request);
+    if (isTaken) webSockets.emit('upgrade', request, socket, head);
+    else answerWithoutUpgrade(app.server, request, socket, head);
+  });
   const url = await listen(app, options.listen);
   return {
     url,
-    server: app.server,
+    webSockets,
     mount: (other) => {
       mounted = other;
     },

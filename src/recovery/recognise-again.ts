@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import { CallscribeError } from '../errors.ts';
 import { TranscriptAssembler } from '../transcript/assembler.ts';
 import type { KeptLeg } from './recover-call.ts';
+import { routeTermsOf } from './route-terms.ts';
 
 export interface RecogniseAgainServices {
   readonly publisher: Publisher;
@@ -100,10 +101,12 @@ async function recogniseLeg(
   if (kept === undefined) return undefined;
   await using _ = kept;
   const { source } = kept;
+  const { terms, keepsWords } = routeTermsOf(call, record);
   const assembler = new TranscriptAssembler({
     callId: call.id,
     legId: record.id,
     tenant: call.tenant,
+    keepsWords,
     legNo: leg.legNo,
     startedAt: record.startedAt ?? kept.startedAt,
     sentenceCount: leg.sentenceCount,
@@ -113,8 +116,7 @@ async function recogniseLeg(
   });
   let fromSample = Math.min(leg.fromSample, source.endSample);
   const { unrecognised, error } = await recognise({
-    model: record.model,
-    vocabularyId: record.vocabularyId,
+    ...terms,
     source,
     fromSample,
     toSample: source.endSample,

@@ -10,6 +10,7 @@ import { decodeJob } from '../queue/jobs.ts';
 import type { DialogPlace } from '../sip/dialog-place.ts';
 import { TranscriptAssembler } from '../transcript/assembler.ts';
 import { type JournalLeg, type JournalState, NO_SENTENCES } from './journal-lines.ts';
+import { routeTermsOf } from './route-terms.ts';
 
 /** A leg's audio as it was kept, until it is disposed of. */
 export interface KeptLeg extends AsyncDisposable {
@@ -178,10 +179,12 @@ async function recoverLeg(services: RecoverCallServices, options: LegToRecover):
   await using _ = kept;
   const { source } = kept;
   const startedAt = leg.startedAt ?? kept.startedAt;
+  const { terms, keepsWords } = routeTermsOf(call, leg);
   const assembler = new TranscriptAssembler({
     callId: call.id,
     legId: leg.id,
     tenant: call.tenant,
+    keepsWords,
     legNo: leg.legNo,
     startedAt,
     sentenceCount: known.sentences,
@@ -190,8 +193,7 @@ async function recoverLeg(services: RecoverCallServices, options: LegToRecover):
   });
   let doneSample = Math.min(Math.round(known.endMs * SAMPLES_PER_MS), source.endSample);
   const { unrecognised, error } = await services.recognise({
-    model: leg.model,
-    vocabularyId: leg.vocabularyId,
+    ...terms,
     source,
     fromSample: doneSample,
     toSample: source.endSample,

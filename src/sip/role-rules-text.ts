@@ -48,6 +48,11 @@ export function parseRoleRules(text: string): readonly RoleRule[] | undefined {
   } catch {
     return undefined;
   }
-  const result = rules.safeParse(json);
+  return readRoleRules(json);
+}
+
+/** As {@link parseRoleRules}, of what was read from a file. @returns undefined where it is no such list */
+export function readRoleRules(value: unknown): readonly RoleRule[] | undefined {
+  const result = rules.safeParse(value);
   return result.success ? result.data : undefined;
 }

@@ -16,6 +16,26 @@ export interface Read {
   readonly peer: string;
 }
 
+/** Rows that one statement deletes. */
+const DELETED_AT_ONCE = 5_000;
+/** Statements of one round; the next one takes the rest. */
+const BATCHES_MAX = 20;
+
+const DELETE_OLD = `
+delete from access_log
+ where id in (select id from access_log where at < $1 order by at limit ${DELETED_AT_ONCE})`;
+
+/** Deletes the oldest rows in batches. @returns how many @throws what `pg` throws; see `toStoreError` */
+export async function deleteOldReads(db: Queryable, before: Date): Promise<number> {
+  let deleted = 0;
+  for (let batch = 0; batch < BATCHES_MAX; batch++) {
+    const { rowCount } = await db.query(DELETE_OLD, [before]);
+    deleted += rowCount ?? 0;
+    if ((rowCount ?? 0) < DELETED_AT_ONCE) break;
+  }
+  return deleted;
+}
+
 /** Notes a row for each call. @throws what `pg` throws; see `toStoreError` */
 export async function logRead(db: Queryable, read: Read): Promise<void> {
   if (read.callIds.length === 0) return;

@@ -4,6 +4,7 @@ import type { Queryable } from './pool.ts';
 /** Rows of one call, by table. */
 export type CallRows = Readonly<Record<(typeof TABLES)[number], number>>;
 
+/** Where a call's rows are. What names a call and stays: {@link KEPT_TABLES}. */
 const TABLES = [
   'calls',
   'legs',
@@ -14,7 +15,14 @@ const TABLES = [
   'call_links',
   'dead_letters',
   'webhook_messages',
+  'transcriptions',
 ] as const;
+
+/**
+ * Tables that name a call and hold nothing of it: that it was deleted, and who read it before, which is what an audit is
+ * for.
+ */
+export const KEPT_TABLES = ['forgotten_calls', 'access_log'] as const;
 
 /** All of it in one statement: a reader sees the whole call or nothing. */
 const DELETE_CALL = {
@@ -31,6 +39,7 @@ with gone_sentences as (
 ), gone_letters as (
   delete from dead_letters where call_id = $1 or call_id is null and data::text like '%' || $1 || '%' returning 1
 ), gone_messages as (delete from webhook_messages where call_id = $1 returning 1
+), gone_transcriptions as (delete from transcriptions where id = $1 returning 1
 ), gone_calls as (delete from calls where id = $1 returning 1
 )
 select (select count(*)::int from gone_calls) as calls, (select count(*)::int from gone_legs) as legs,
@@ -38,7 +47,8 @@ select (select count(*)::int from gone_calls) as calls, (select count(*)::int fr
        (select count(*)::int from gone_identifiers) as call_identifiers,
        (select count(*)::int from gone_figures) as call_figures, (select count(*)::int from gone_links) as call_links,
        (select count(*)::int from gone_letters) as dead_letters,
-       (select count(*)::int from gone_messages) as webhook_messages`,
+       (select count(*)::int from gone_messages) as webhook_messages,
+       (select count(*)::int from gone_transcriptions) as transcriptions`,
 };
 
 /** Looks everywhere, and not only where the rows should be. */
@@ -53,7 +63,8 @@ select (select count(*)::int from calls where id = $1) as calls, (select count(*
        (select count(*)::int from call_links where call_id = $1 or linked_id = $1) as call_links,
        (select count(*)::int from dead_letters
          where call_id = $1 or call_id is null and data::text like '%' || $1 || '%') as dead_letters,
-       (select count(*)::int from webhook_messages where call_id = $1) as webhook_messages`,
+       (select count(*)::int from webhook_messages where call_id = $1) as webhook_messages,
+       (select count(*)::int from transcriptions where id = $1 or call_id = $1) as transcriptions`,
 };
 
 /** @returns how many rows were deleted @throws what `pg` throws; see `toStoreError` */

@@ -12,8 +12,8 @@ export interface FillSearchOptions {
 }
 
 const BATCH_ROWS = 1_000;
-/** One process at a time. */
-const LOCK_KEY = 3_914_677_202;
+/** One process at a time; not the sweeper's, which would wait for hours. */
+const LOCK_KEY = 3_914_677_203;
 
 /** Indexes that a partition from before migration 0009 does not have. */
 const INDEXES = {

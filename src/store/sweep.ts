@@ -1,5 +1,6 @@
 import type pg from 'pg';
 
+import { deleteOldReads } from './access-log.ts';
 import { dropMonths, type DroppedMonths } from './drop-months.ts';
 import { deleteStragglers } from './forgotten-calls.ts';
 import { type GivenUpCalls, giveUpCalls } from './give-up-calls.ts';
@@ -8,6 +9,7 @@ import type { Pool, Queryable } from './pool.ts';
 
 /** Ours alone: of all processes on a database one sweeps at a time. */
 const LOCK_KEY = 3_914_677_202;
+const DAY_MS = 86_400_000;
 
 export interface SweepOptions {
   readonly now: Date;
@@ -17,6 +19,8 @@ export interface SweepOptions {
   readonly lookAgainAfterMs: number;
   /** Undefined: rows stay for ever. */
   readonly keepDays: number | undefined;
+  /** Undefined: who read what stays for ever. */
+  readonly keepReadsDays: number | undefined;
 }
 
 export interface SweepOutcome {
@@ -25,17 +29,19 @@ export interface SweepOutcome {
   readonly dropped: DroppedMonths | undefined;
   /** Forgotten calls of which something had come in. */
   readonly stragglers: number;
+  /** Rows of the access log that were deleted. */
+  readonly reads: number;
 }
 
 /**
  * One round of what a database needs over the years: months made ahead, calls that hang given up, rows beyond their
- * time dropped, late facts of forgotten calls deleted.
+ * time dropped, late facts of forgotten calls and old rows of the access log deleted.
  *
  * @returns undefined where another process is at it
  * @throws what `pg` throws; see `toStoreError`. What was done by then stays done.
  */
 export async function sweep(pool: Pool, options: SweepOptions): Promise<SweepOutcome | undefined> {
-  const { now, keepDays, giveUpAfterMs: afterMs, lookAgainAfterMs } = options;
+  const { now, keepDays, keepReadsDays, giveUpAfterMs: afterMs, lookAgainAfterMs } = options;
   const session = await pool.connect();
   try {
     const { rows } = await session.query<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [
@@ -49,8 +55,12 @@ export async function sweep(pool: Pool, options: SweepOptions): Promise<SweepOut
     const givenUp = await giveUpCalls(session, { now, afterMs, lookAgainAfterMs });
     const stragglers = await deleteStragglers(session);
     const dropped = keepDays === undefined ? undefined : await dropMonths(session, keepDays, now);
+    const reads =
+      keepReadsDays === undefined
+        ? 0
+        : await deleteOldReads(session, new Date(now.getTime() - keepReadsDays * DAY_MS));
     await unlock(session);
-    return { madePartitions, givenUp, dropped, stragglers };
+    return { madePartitions, givenUp, dropped, stragglers, reads };
   } catch (error) {
     // The lock ends with the session.
     session.release(true);

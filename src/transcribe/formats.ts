@@ -1,5 +1,5 @@
 import { toSrt, toVtt } from './subtitles.ts';
-import { endMsOf, type FileTranscript, inOrder, prefixesOf } from './transcript.ts';
+import { endMsOf, entriesOf, type FileTranscript, prefixesOf, textOfPause } from './transcript.ts';
 
 export const TRANSCRIPT_FORMATS = ['json', 'txt', 'srt', 'vtt'] as const;
 export type TranscriptFormat = (typeof TRANSCRIPT_FORMATS)[number];
@@ -44,10 +44,13 @@ function toJson({ file, legs }: FileTranscript): unknown {
   };
 }
 
-/** A sentence a line; channels of a stereo file are named. */
+/** A sentence or a pause a line; channels of a stereo file are named. */
 function toText(transcript: FileTranscript): string {
   const prefixes = prefixesOf(transcript);
-  return inOrder(transcript)
-    .map(({ legNo, sentence }) => `${prefixes.get(legNo) ?? ''}${sentence.text.replace(/\s+/gu, ' ')}\n`)
+  return entriesOf(transcript)
+    .map((entry) => {
+      if (entry.kind === 'paused') return `${textOfPause(entry)}\n`;
+      return `${prefixes.get(entry.legNo) ?? ''}${entry.sentence.text.replace(/\s+/gu, ' ')}\n`;
+    })
     .join('');
 }

@@ -1,6 +1,14 @@
 import type { Word } from '../dashscope/recognition-result.ts';
 import { columnsOf } from './columns.ts';
-import { endMsOf, type FileTranscript, inOrder, prefixesOf, type SpokenSentence } from './transcript.ts';
+import {
+  endMsOf,
+  entriesOf,
+  type FileTranscript,
+  prefixesOf,
+  type SpokenSentence,
+  textOfPause,
+  type TranscriptPause,
+} from './transcript.ts';
 
 /** Widest line, in columns of half a CJK character: what players show without breaking a line themselves. */
 const LINE_COLUMNS = 40;
@@ -11,7 +19,8 @@ const CUE_MIN_MS = 500;
 interface Cue {
   readonly beginMs: number;
   readonly endMs: number;
-  readonly legNo: number;
+  /** Undefined: nobody speaks. */
+  readonly legNo: number | undefined;
   readonly lines: readonly string[];
 }
 
@@ -22,7 +31,8 @@ export function toSrt(transcript: FileTranscript): string {
     .map(({ beginMs, endMs, legNo, lines }, index) => {
       const text = lines.map(plain).join('\n');
       const time = `${timestamp(beginMs, ',')} --> ${timestamp(endMs, ',')}`;
-      return `${index + 1}\n${time}\n${plain(prefixes.get(legNo) ?? '')}${text}\n`;
+      const prefix = legNo === undefined ? '' : plain(prefixes.get(legNo) ?? '');
+      return `${index + 1}\n${time}\n${prefix}${text}\n`;
     })
     .join('\n');
 }
@@ -36,13 +46,22 @@ export function toVtt(transcript: FileTranscript): string {
   const cues = cuesOf(transcript).map(({ beginMs, endMs, legNo, lines }) => {
     const text = lines.map(escapeVtt).join('\n');
     const time = `${timestamp(beginMs, '.')} --> ${timestamp(endMs, '.')}`;
-    return `${time}\n${named ? `<v ${voices.get(legNo) ?? ''}>` : ''}${text}\n`;
+    const voice = named && legNo !== undefined ? `<v ${voices.get(legNo) ?? ''}>` : '';
+    return `${time}\n${voice}${text}\n`;
   });
   return ['WEBVTT\n', ...cues].join('\n');
 }
 
 function cuesOf(transcript: FileTranscript): readonly Cue[] {
-  return inOrder(transcript).flatMap(cuesOfSentence);
+  return entriesOf(transcript).flatMap((entry) =>
+    entry.kind === 'paused' ? [cueOfPause(entry)] : cuesOfSentence(entry),
+  );
+}
+
+function cueOfPause(pause: TranscriptPause): Cue {
+  const { beginMs, endMs = beginMs } = pause;
+  const lines = [textOfPause(pause)];
+  return { beginMs, endMs: Math.max(endMs, beginMs + CUE_MIN_MS), legNo: undefined, lines };
 }
 
 /** A sentence of more than two lines is shown in several cues, each with the time of its own words. */

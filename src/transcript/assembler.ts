@@ -6,6 +6,8 @@ export interface AssemblerOptions {
   readonly callId: CallId;
   readonly legId: LegId;
   readonly tenant: string;
+  /** Whether sentences have their words with times, default yes; their text they have. */
+  readonly keepsWords?: boolean | undefined;
   readonly legNo: number;
   /** Wall time of the leg's first sample. */
   readonly startedAt: Date;
@@ -66,7 +68,7 @@ export class TranscriptAssembler {
       beginAt: this.#wallTime(event.beginMs),
       endAt: this.#wallTime(event.endMs),
       text: event.text,
-      words: event.words.map((word) => ({
+      words: (this.#options.keepsWords === false ? [] : event.words).map((word) => ({
         text: word.text,
         begin_ms: word.beginMs,
         end_ms: word.endMs,

@@ -3,12 +3,12 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { CallRecord } from '../../src/call/record.ts';
-import { newCallId } from '../../src/ids.ts';
+import { newCallId, newLegId } from '../../src/ids.ts';
 import { saveCall } from '../../src/store/save-call.ts';
 import { saveEvent } from '../../src/store/save-event.ts';
 import { startTestApi, TEST_TOKEN, type TestApi } from '../support/api.ts';
 import { storeCompleteCall, storeRecording } from '../support/api-calls.ts';
-import { aCall, anEvent } from '../support/facts.ts';
+import { aCall, aLeg, anEvent } from '../support/facts.ts';
 
 let api: TestApi;
 let call: CallRecord;
@@ -109,6 +109,82 @@ describe('the transcript', () => {
     expect(srt?.text).toContain('2\n00:00:01,000 --> 00:00:02,500\nCustomer Anna: customer says 1\n');
     expect(vtt?.type).toBe('text/vtt; charset=utf-8');
     expect(vtt?.text).toMatch(/^WEBVTT\n\n00:00:00\.000 --> 00:00:01\.500\n<v Agent Anna>agent says 1\n/);
+  });
+
+  it('shows where the call was paused, in each format and on each clock', async () => {
+    const made = aCall();
+    const [agent, customer] = made.legs;
+    const at = (ms: number): Date => new Date(made.startedAt.getTime() + ms);
+    const legs = [
+      agent!,
+      { ...customer!, startedAt: at(1_000) },
+      aLeg({ id: newLegId(made.id), legNo: 2, startedAt: at(20_000) }),
+    ];
+    const paused = await storeCompleteCall(api.pool, { ...made, legs });
+    const places = (...atMs: readonly (number | null)[]): object => ({
+      by: 'anna',
+      legs: atMs.map((ms, legNo) => ({ legNo, atMs: ms })),
+    });
+    const events = [
+      { kind: 'paused', at: at(12_000), detail: places(12_000, 11_000) },
+      { kind: 'resumed', at: at(31_000), detail: places(31_040, 30_000, 11_000) },
+      { kind: 'paused', at: at(50_000), detail: places(50_000, 49_000, 30_000) },
+    ];
+    for (const [index, event] of events.entries()) {
+      await saveEvent(api.pool, anEvent({ callId: paused.id, eventNo: index + 1, ...(event as object) }));
+    }
+    const json = (await (await get(`${paused.id}/transcript`)).json()) as { pauses: unknown[] };
+    expect(json.pauses).toEqual([
+      {
+        begin_at: at(12_000).toISOString(),
+        end_at: at(31_000).toISOString(),
+        legs: [
+          { leg_no: 0, begin_ms: 12_000, end_ms: 31_040 },
+          { leg_no: 1, begin_ms: 11_000, end_ms: 30_000 },
+          { leg_no: 2, begin_ms: 0, end_ms: 11_000 },
+        ],
+      },
+      {
+        begin_at: at(50_000).toISOString(),
+        end_at: at(60_000).toISOString(),
+        legs: [
+          { leg_no: 0, begin_ms: 50_000, end_ms: 60_000 },
+          { leg_no: 1, begin_ms: 49_000, end_ms: 59_000 },
+          { leg_no: 2, begin_ms: 30_000, end_ms: 40_000 },
+        ],
+      },
+    ]);
+    const lines = ['[paused 00:12–00:31]', '[paused 00:50–01:00]'];
+    for (const format of ['txt', 'srt', 'vtt']) {
+      const text = await (await get(`${paused.id}/transcript?format=${format}`)).text();
+      expect(text.match(/^\[.*$/gm)).toEqual(lines);
+    }
+  });
+
+  it('says of a pause that goes on since when it does', async () => {
+    const running = aCall();
+    await saveCall(api.pool, running);
+    const detail = {
+      by: 'anna',
+      legs: [
+        { legNo: 0, atMs: null },
+        { legNo: 1, atMs: 500 },
+      ],
+    };
+    await saveEvent(api.pool, anEvent({ callId: running.id, kind: 'paused', detail }));
+    expect(await (await get(`${running.id}/transcript`)).json()).toMatchObject({
+      pauses: [
+        {
+          end_at: null,
+          legs: [
+            { begin_ms: 0, end_ms: null },
+            { begin_ms: 500, end_ms: null },
+          ],
+        },
+      ],
+    });
+    const text = await (await get(`${running.id}/transcript?format=txt`)).text();
+    expect(text).toBe('[paused since 00:00]\n');
   });
 
   it('that was read leaves a row of who read it', async () => {

@@ -45,7 +45,17 @@ const { error } = await client.GET('/v1/calls/{id}', {
   params: { path: { id: '00000000-0000-4000-8000-000000000000' } },
 });
 const talkMs: number | undefined = whole!.figures?.agent_talk_ms;
-console.log(JSON.stringify({ id, talkMs, spoken, code: error?.code }));
+const { data: taken } = await client.POST('/v1/transcriptions', {
+  body: { file: new File([new Uint8Array(1_600)], 'silence.pcm') },
+  bodySerializer: (parts) => {
+    const form = new FormData();
+    for (const [name, part] of Object.entries(parts)) form.append(name, part as Blob);
+    return form;
+  },
+});
+const fileState: 'waiting' | 'running' | 'complete' | 'failed' = taken!.state;
+const pauses: number = typeof transcript === 'string' ? 0 : transcript!.pauses.length;
+console.log(JSON.stringify({ fileState, pauses, id, talkMs, spoken, code: error?.code }));
 `;
 
 describe('/openapi.json', () => {
@@ -103,6 +113,8 @@ describe('/openapi.json', () => {
         id: call.id,
         talkMs: 3_000,
         code: 'NOT_FOUND',
+        fileState: 'waiting',
+        pauses: 0,
         spoken: [
           'Agent Anna: agent says 1',
           'Customer Anna: customer says 1',

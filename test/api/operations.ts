@@ -26,7 +26,7 @@ export interface OperationRequest {
 
 export interface OperationCase {
   readonly ask: (world: OperationWorld) => OperationRequest | Promise<OperationRequest>;
-  /** Of the answer to whoever may ask; 101 asks for a WebSocket. */
+  /** Of the answer to whoever may ask. */
   readonly status: number;
   /**
    * What whoever may see another tenant only is told: `not-found`; or, of lists and of what belongs to the one who

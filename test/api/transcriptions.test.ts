@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CallId } from '../../src/ids.ts';
 import { encodeG711Wav } from '../../src/sample/g711-wav.ts';
 import { loadCall } from '../../src/store/load-call.ts';
+import { loadLegs } from '../../src/store/load-legs.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
 import { startTestApi, TEST_TOKEN, type TestApi } from '../support/api.ts';
+import { storeCompleteCall, storeRecording } from '../support/api-calls.ts';
 import { makeCodes } from '../support/captioned-audio.ts';
 
 let api: TestApi;
@@ -72,6 +74,13 @@ describe('a file that is handed in', { timeout: 30_000 }, () => {
   it.each([
     ['is empty', 'a.wav', new Uint8Array(0)],
     ['is no audio', 'a.wav', Buffer.from('I am a text')],
+    [
+      'is a text that calls itself MP3',
+      'a.mp3',
+      Buffer.from('ID? no: a text, of more than a few characters'),
+    ],
+    ['is an archive that calls itself WAV', 'a.wav', Buffer.from('PK\x03\x04'.padEnd(2_000, 'x'), 'latin1')],
+    ['is a WAV file without audio', 'a.wav', encodeG711Wav('PCMA', new Uint8Array(0))],
     ['is cut off in its header', 'a.wav', encodeG711Wav('PCMA', new Uint8Array(8_000)).subarray(0, 30)],
     ['has a name that leads elsewhere', '../../../etc/passwd', Buffer.from('root')],
   ])('and %s is refused with what was found, and nothing of it stays', async (_case, name, content) => {
@@ -82,6 +91,25 @@ describe('a file that is handed in', { timeout: 30_000 }, () => {
     const { rows } = await api.pool.query("select 1 from transcriptions where state <> 'complete'");
     expect(rows).toEqual([]);
     expect(await uploads()).toEqual([]);
+  });
+
+  it('and is shorter than it says is recognised as far as it goes', async () => {
+    const codes = makeCodes('PCMA', 60_000, [{ beginMs: 500, endMs: 2_300, text: '您好。' }]);
+    const whole = encodeG711Wav('PCMA', codes);
+    const taken = await handIn('a.wav', whole.subarray(0, whole.length - 56_000 * 8));
+    expect(await ended(taken.id)).toMatchObject({ state: 'complete', sentences: 1, progress: 1 });
+  });
+
+  it('and is the recording of a call becomes another call; the first stays as it is', async () => {
+    const call = await storeCompleteCall(api.pool);
+    await storeRecording(api.recordingDir, call);
+    const recording = await api.fetch(`/v1/calls/${call.id}/recording`, { token: TEST_TOKEN });
+    const before = await loadTranscript(api.pool, call.id);
+    const taken = await handIn('call.wav', new Uint8Array(await recording.arrayBuffer()));
+    const done = await ended(taken.id);
+    expect(done).toMatchObject({ state: 'complete', call_id: taken.id });
+    expect(await loadLegs(api.pool, done.call_id!)).toHaveLength(2);
+    expect(await loadTranscript(api.pool, call.id)).toEqual(before);
   });
 
   it('in another way than as the part of a form is refused', async () => {

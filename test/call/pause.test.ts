@@ -1,11 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { readWav } from '../../src/caller/wav.ts';
-import { CaptionReader } from '../../src/caption/reader.ts';
 import type { CallId } from '../../src/ids.ts';
 import { RecordedLeg } from '../../src/recording/recorded-leg.ts';
 import { loadEvents } from '../../src/store/load-events.ts';
@@ -13,10 +11,10 @@ import { loadLegs } from '../../src/store/load-legs.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
 import type { StoredEvent } from '../../src/store/stored.ts';
 import type { TranscriptEvent } from '../../src/transcript/sentence.ts';
-import { type MadeSentence, makeCodes } from '../support/captioned-audio.ts';
-import { MediaSender, press } from '../support/media-sender.ts';
+import type { MadeSentence } from '../support/captioned-audio.ts';
+import { captionsOf, PlayedLeg, samplesOf } from '../support/played-call.ts';
 import { endRoots, logged, start } from '../support/root-process.ts';
-import { type ScriptedDialog, sdp, type Signalling, startSignalling } from '../support/signalling.ts';
+import { type ScriptedDialog, type Signalling, startSignalling } from '../support/signalling.ts';
 
 let line: Signalling;
 
@@ -25,29 +23,19 @@ afterEach(async () => {
   await line[Symbol.asyncDispose]();
 });
 
-const PACKET_MS = 20;
-const SAMPLES_PER_PACKET = 160;
 const [BEFORE, SECRET, AFTER] = ['请问卡号是多少？', '四一一一二二二二', '谢谢，收到了。'];
 
-/** A call with one leg, whose audio the test sends packet by packet, four times as fast as it plays. */
+/** A call with one leg. */
 class PausedCall {
   readonly partials: string[] = [];
-  readonly #sender: MediaSender;
+  readonly leg: PlayedLeg;
   readonly #dialog: ScriptedDialog;
-  readonly #codes: Uint8Array;
   readonly id: CallId;
   readonly #url: string;
 
-  private constructor(
-    sender: MediaSender,
-    dialog: ScriptedDialog,
-    id: CallId,
-    codes: Uint8Array,
-    url: string,
-  ) {
-    this.#sender = sender;
+  private constructor(leg: PlayedLeg, dialog: ScriptedDialog, id: CallId, url: string) {
+    this.leg = leg;
     this.#dialog = dialog;
-    this.#codes = codes;
     this.#url = url;
     this.id = id;
     line.test.service.live.on('transcript', ({ sentence }: TranscriptEvent) => {
@@ -60,40 +48,13 @@ class PausedCall {
     sentences: readonly MadeSentence[],
     url = line.test.service.httpUrl,
   ): Promise<PausedCall> {
-    const sender = await MediaSender.open();
-    const body = sdp(`m=audio ${sender.port} RTP/AVP 0 101`, 'a=rtpmap:101 telephone-event/8000');
-    const dialog = await line.answered({ body });
+    const leg = await PlayedLeg.open(durationMs, sentences);
+    const dialog = await line.answered({ body: leg.offer });
+    leg.answered(dialog.ok);
     const { id } = await line.row<{ id: CallId }>('select id from calls where sip_call_id = $1', [
       dialog.call.callId,
     ]);
-    return new PausedCall(sender, dialog, id, makeCodes('PCMU', durationMs, sentences), url);
-  }
-
-  get #port(): number {
-    return Number(/^m=audio (\d+)/m.exec(this.#dialog.ok)?.[1]);
-  }
-
-  /** The audio of these milliseconds; with a key, its packets stand for the first 100 ms. */
-  async play(fromMs: number, toMs: number, key?: number): Promise<void> {
-    let packetNo = fromMs / PACKET_MS;
-    if (key !== undefined) {
-      await press(this.#sender, this.#port, packetNo, key);
-      packetNo += 5;
-    }
-    for (; packetNo < toMs / PACKET_MS; packetNo++) {
-      const begin = packetNo * SAMPLES_PER_PACKET;
-      const payload = this.#codes.subarray(begin, begin + SAMPLES_PER_PACKET);
-      await this.#sender.send(this.#port, { sequenceNumber: packetNo, timestamp: begin, payload });
-      await delay(PACKET_MS / 4);
-    }
-  }
-
-  /** Telephone-event packets that say how long a key has been pressed so far. */
-  async hold(key: number, beginMs: number, packetNo: number, isEnd: boolean): Promise<void> {
-    const ticks = (packetNo * PACKET_MS - beginMs + PACKET_MS) * 8;
-    const payload = Uint8Array.of(key, isEnd ? 0x8a : 10, ticks >> 8, ticks & 0xff);
-    const timestamp = beginMs * 8;
-    await this.#sender.send(this.#port, { sequenceNumber: packetNo, timestamp, payloadType: 101, payload });
+    return new PausedCall(leg, dialog, id, url);
   }
 
   async ask(what: 'pause' | 'resume'): Promise<Record<string, unknown>> {
@@ -113,16 +74,6 @@ const placeOf = (events: readonly StoredEvent[], kind: string): number => {
   return leg!.atMs;
 };
 
-function captionsOf(samples: Int16Array): string[] {
-  const reader = new CaptionReader();
-  return [...reader.feed(samples), ...reader.finish()].flatMap((event) =>
-    event.kind === 'caption' ? [event.caption.text] : [],
-  );
-}
-
-const samplesOf = (bytes: Buffer): Int16Array =>
-  new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-
 /** What was said and pressed while a call was paused is looked for wherever something of a call is. */
 describe.each(['redis', 'postgres'] as const)(
   'a pause, with the queue in %s',
@@ -135,14 +86,14 @@ describe.each(['redis', 'postgres'] as const)(
         { beginMs: 2_500, endMs: 4_500, text: SECRET },
         { beginMs: 6_500, endMs: 7_600, text: AFTER },
       ]);
-      await call.play(0, 100);
-      await call.play(100, 2_000, 1);
+      await call.leg.play(0, 100);
+      await call.leg.play(100, 2_000, 1);
       expect(await call.ask('pause')).toMatchObject({ status: 200, state: 'paused', changed: true });
       expect(await call.ask('pause')).toMatchObject({ status: 200, state: 'paused', changed: false });
-      await call.play(2_000, 4_600);
-      await call.play(4_600, 5_000, 7);
+      await call.leg.play(2_000, 4_600);
+      await call.leg.play(4_600, 5_000, 7);
       // A key that is pressed to the end of the pause and let go behind it.
-      for (let packetNo = 250; packetNo < 255; packetNo++) await call.hold(8, 5_000, packetNo, false);
+      for (let packetNo = 250; packetNo < 255; packetNo++) await call.leg.hold(8, 5_000, packetNo, false);
       const spool = await RecordedLeg.open(join(line.test.dataDir, 'calls', call.id, '0.g711'), {
         spoolKey: undefined,
       });
@@ -150,9 +101,9 @@ describe.each(['redis', 'postgres'] as const)(
       await spool.close();
       expect(await call.ask('resume')).toMatchObject({ status: 200, state: 'running', changed: true });
       expect(await call.ask('resume')).toMatchObject({ status: 200, state: 'running', changed: false });
-      for (let packetNo = 255; packetNo < 258; packetNo++) await call.hold(8, 5_000, packetNo, true);
-      await call.play(5_160, 8_500);
-      await call.play(8_500, 9_000, 9);
+      for (let packetNo = 255; packetNo < 258; packetNo++) await call.leg.hold(8, 5_000, packetNo, true);
+      await call.leg.play(5_160, 8_500);
+      await call.leg.play(8_500, 9_000, 9);
       await call.hangUp();
 
       const events = await loadEvents(line.test.pool, call.id);
@@ -175,6 +126,10 @@ describe.each(['redis', 'postgres'] as const)(
       expect(
         new Set(call.partials.filter((text) => !BEFORE.startsWith(text) && !AFTER.startsWith(text))),
       ).toEqual(new Set());
+      const shown = await fetch(`${line.test.service.httpUrl}/v1/calls/${call.id}/transcript`);
+      expect(await shown.json()).toMatchObject({
+        pauses: [{ legs: [{ leg_no: 0, begin_ms: pausedAtMs, end_ms: resumedAtMs }] }],
+      });
       const [leg] = await loadLegs(line.test.pool, call.id);
       expect(leg?.media).toMatchObject({ mutedMs: resumedAtMs - pausedAtMs, unrecognisedMs: 0 });
 
@@ -204,11 +159,11 @@ describe('a short pause', { timeout: 60_000 }, () => {
       { beginMs: 1_500, endMs: 1_900, text: undefined },
       { beginMs: 1_900, endMs: 2_900, text: undefined },
     ]);
-    await call.play(0, 1_500);
+    await call.leg.play(0, 1_500);
     await call.ask('pause');
-    await call.play(1_500, 1_900);
+    await call.leg.play(1_500, 1_900);
     await call.ask('resume');
-    await call.play(1_900, 4_500);
+    await call.leg.play(1_900, 4_500);
     await call.hangUp();
     expect(await loadTranscript(line.test.pool, call.id)).toHaveLength(2);
   });
@@ -235,9 +190,9 @@ describe('a pause that is asked for', { timeout: 60_000 }, () => {
       ],
       String(http),
     );
-    await call.play(0, 1_700);
+    await call.leg.play(0, 1_700);
     expect(await call.ask('pause')).toMatchObject({ status: 200, state: 'paused', changed: true });
-    await call.play(1_700, 4_000);
+    await call.leg.play(1_700, 4_000);
     await call.hangUp();
     expect((await loadTranscript(test.pool, call.id)).map(({ text }) => text)).toEqual([BEFORE]);
     expect(await call.ask('pause')).toMatchObject({ status: 409, code: 'CALL_NOT_RUNNING' });

@@ -1,13 +1,16 @@
 import process from 'node:process';
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { type CallId, newCallId, newLegId } from '../../src/ids.ts';
 import { silentLogger } from '../../src/log.ts';
+import { pairsLiteral, searchText } from '../../src/search/normal-form.ts';
+import { parseQuery } from '../../src/search/query.ts';
 import { completeCall } from '../../src/store/complete-call.ts';
 import { deleteCall } from '../../src/store/delete-call.ts';
 import { findCallsByIdentifier } from '../../src/store/find-calls-by-identifier.ts';
 import { linkCalls } from '../../src/store/link-calls.ts';
+import { type CallFilter, listCalls } from '../../src/store/list-calls.ts';
 import { loadCall } from '../../src/store/load-call.ts';
 import { loadEvents } from '../../src/store/load-events.ts';
 import { loadFigures } from '../../src/store/load-figures.ts';
@@ -19,6 +22,8 @@ import { createPool } from '../../src/store/pool.ts';
 import { saveCall } from '../../src/store/save-call.ts';
 import { saveEvent } from '../../src/store/save-event.ts';
 import { saveSentence, saveSentences } from '../../src/store/save-sentence.ts';
+import type { SearchFilter } from '../../src/store/search-filter.ts';
+import { searchSentences } from '../../src/store/search-sentences.ts';
 import { checkHealth } from '../../src/store/sweep.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { createDatabase } from '../support/database.ts';
@@ -33,6 +38,18 @@ let database: TestDatabase;
 let pool: Pool;
 const plans: Plan[] = [];
 let db: Queryable;
+
+const FREQUENT = '您好，请问有什么可以帮您？';
+/** Said in one call of 4,096. */
+const RARE = '我要投诉你们';
+
+const saidRows = (): string =>
+  [FREQUENT, RARE]
+    .map((text) =>
+      [text, searchText(text), pairsLiteral(searchText(text))].map((column) => `'${column}'`).join(),
+    )
+    .map((columns, isRare) => `(${columns}, ${isRare === 1})`)
+    .join();
 
 /** Three years of calls of two legs. */
 async function fill(): Promise<void> {
@@ -55,9 +72,11 @@ async function fill(): Promise<void> {
      select overlay(id::text placing substr(md5(id::text || no), 1, 12) from 25)::uuid, id, no,
             case no when 0 then 'agent' else 'customer' end, ${SENTENCES_A_LEG}
        from calls, generate_series(0, 1) as no;
-     insert into sentences (leg_id, sentence_no, call_id, begin_ms, end_ms, begin_at, end_at, text, asr_task_id)
-     select legs.id, no, call_id, no * 1000, no * 1000 + 900, now(), now(), '您好，请问有什么可以帮您？', 't'
-       from legs, generate_series(1, ${SENTENCES_A_LEG}) as no;
+     insert into sentences (leg_id, sentence_no, call_id, begin_ms, end_ms, begin_at, end_at, text, asr_task_id, tenant,
+                            search_text, search_pairs)
+     select legs.id, no, call_id, no * 1000, no * 1000 + 900, now(), now(), text, 't', 'default', form, pairs::integer[]
+       from legs, generate_series(1, ${SENTENCES_A_LEG}) as no, (values ${saidRows()}) as said (text, form, pairs, is_rare)
+      where is_rare = (no = 1 and substr(md5(call_id::text), 1, 3) = '0ff');
      insert into call_identifiers select id, 'ucid', md5(id::text) from calls;
      insert into call_figures
      select id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '[]' from calls;
@@ -97,6 +116,19 @@ async function plansOf(work: () => Promise<unknown>): Promise<readonly Plan[]> {
 const SMALL =
   /^(calls|legs|sentences|call_events|call_identifiers|call_figures)_other$|^(forgotten_calls|dead_letters|call_links|webhook_messages)$/;
 
+/** Row by row are read the months that are made ahead, and where the years begin: there is next to nothing in them. */
+function expectByIndex({ name, scanned }: Plan): void {
+  const large = scanned.filter(
+    (relation) => !SMALL.test(relation) && monthOfPartition(relation) !== undefined,
+  );
+  expect(large.length, `${name}: ${large.join()}`).toBeLessThan(6);
+}
+
+const monthsOf = ({ relations }: Plan): number =>
+  new Set(
+    relations.flatMap((relation) => monthOfPartition(relation) ?? []).map((month) => JSON.stringify(month)),
+  ).size;
+
 it('what asks for one call reads one month, by index, after years of calls', async () => {
   const at = new Date();
   at.setUTCMonth(at.getUTCMonth() - MONTHS / 2);
@@ -129,12 +161,9 @@ it('what asks for one call reads one month, by index, after years of calls', asy
     deleteCall: () => deleteCall(db, call.id),
   };
   for (const work of Object.values(works)) {
-    for (const { name, relations, scanned } of await plansOf(work)) {
-      const months = relations.flatMap((relation) => monthOfPartition(relation) ?? []);
-      expect(
-        new Set(months.map((month) => JSON.stringify(month))).size,
-        `${name}: ${relations.join()}`,
-      ).toBeLessThan(2);
+    for (const plan of await plansOf(work)) {
+      const { name, relations, scanned } = plan;
+      expect(monthsOf(plan), `${name}: ${relations.join()}`).toBeLessThan(2);
       // A month of a test has few rows: of the present one alone the planner may know nothing yet.
       const present = JSON.stringify(monthOf(new Date()));
       const large = scanned.filter(
@@ -157,13 +186,52 @@ it('what looks through all months does so by index', async () => {
       db.query(`select id from calls where started_at < '2099-01-01' order by started_at desc, id limit 50`),
   ];
   for (const work of works) {
-    for (const { name, scanned } of await plansOf(work)) {
-      const large = scanned.filter(
-        (relation) => !SMALL.test(relation) && monthOfPartition(relation) !== undefined,
-      );
-      expect(large.length, `${name}: ${large.join()}`).toBeLessThan(6);
-    }
+    (await plansOf(work)).forEach(expectByIndex);
   }
+});
+
+describe('over years of calls', () => {
+  const at = new Date();
+  at.setUTCMonth(at.getUTCMonth() - MONTHS / 2);
+  const position = { startedAt: at.toISOString(), id: newCallId(at) };
+
+  const filters: Readonly<Record<string, CallFilter>> = {
+    none: {},
+    state: { state: 'complete' },
+    tenant: { tenant: 'default' },
+    agent: { agent: 'nobody' },
+    number: { numberDigits: '13800138000' },
+    identifier: { identifier: 'nothing' },
+    time: { from: at, to: new Date(at.getTime() + 3_600_000) },
+  };
+  it.each(Object.entries(filters))('a page of the list is read by index: %s', async (_name, filter) => {
+    for (const after of [undefined, position]) {
+      const [plan] = await plansOf(() => listCalls(db, { filter, after, limit: 51 }));
+      expectByIndex(plan!);
+    }
+  });
+
+  const searches: Readonly<Record<string, readonly [string, SearchFilter, number]>> = {
+    'what is said everywhere': [FREQUENT, {}, 50],
+    'what is rare': [RARE, {}, 50],
+    'what nobody says': ['天气预报', {}, 0],
+    'in the calls of a number': [FREQUENT, { number: '13800138000' }, 0],
+    'in a month': [RARE, { from: at, to: new Date(at.getTime() + 30 * 86_400_000) }, 0],
+  };
+  it.each(Object.entries(searches))('a search reads by index: %s', async (_name, [text, filter, least]) => {
+    const query = parseQuery(text);
+    await pool.query('begin');
+    const found = await plansOf(async () => {
+      const sentences = await searchSentences(db, { query, filter, limit: 50 });
+      expect(sentences.length).toBeGreaterThanOrEqual(Math.min(least, 10));
+    }).finally(() => pool.query('rollback'));
+    found.forEach(expectByIndex);
+    // What is on the first page does not wait for what is old.
+    if (text === FREQUENT && filter.number === undefined) {
+      expect(found).toHaveLength(1);
+      expect(monthsOf(found[0]!)).toBeLessThan(8);
+    }
+  });
 });
 
 it('a leg of a call is found by the range of ids alone', () => {

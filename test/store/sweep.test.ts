@@ -39,6 +39,7 @@ const options = (over: Partial<SweepOptions> = {}): SweepOptions => ({
   giveUpAfterMs: DAY_MS,
   lookAgainAfterMs: HOUR_MS,
   keepDays: undefined,
+  keepReadsDays: undefined,
   ...over,
 });
 
@@ -126,6 +127,24 @@ describe('rows beyond their time', () => {
     const month = timeOfId(monthly.id)!.toISOString().slice(0, 7).replace('-', '_');
     expect(later?.dropped?.partitions).toContain(`calls_${month}`);
     expect(await listPartitions(pool, 'sentences')).not.toContain(`sentences_${month}`);
+  });
+});
+
+describe('the access log', () => {
+  it('loses its old rows in batches where it may, and no other', async () => {
+    const callId = newCallId();
+    await pool.query(
+      `insert into access_log (at, token_id, token_name, kind, call_id, request_id, peer)
+       select now() - days * interval '1 day', 't', 't', 'transcript', $1, 'r', '::1'
+         from unnest(array[29, 31]) as days, generate_series(1, 12000)`,
+      [callId],
+    );
+    expect((await sweep(pool, options()))?.reads).toBe(0);
+    expect((await sweep(pool, options({ keepReadsDays: 30 })))?.reads).toBe(12_000);
+    const { rows } = await pool.query('select count(*)::int as rows, min(at) > $1 as young from access_log', [
+      inDays(-30),
+    ]);
+    expect(rows).toEqual([{ rows: 12_000, young: true }]);
   });
 });
 

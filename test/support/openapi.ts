@@ -1,4 +1,4 @@
-import { type Scope,SCOPES } from '../../src/access/principal.ts';
+import { type Scope, SCOPES } from '../../src/access/principal.ts';
 import type { TestApi } from './api.ts';
 
 /** As much of a JSON Schema as the generators know. */
@@ -35,6 +35,8 @@ export interface Operation {
   readonly parameters: readonly Parameter[];
   /** Schema of a JSON body, where the operation takes one. */
   readonly jsonBody: JsonSchema | undefined;
+  /** Whether it takes a form with files. */
+  readonly takesForm: boolean;
   readonly statuses: readonly string[];
 }
 
@@ -64,6 +66,7 @@ export function operationsOf({ paths }: OpenApiDocument): readonly Operation[] {
       scope: SCOPES.find((scope) => scope === operation.security?.[0]?.bearer?.[0]),
       parameters: operation.parameters ?? [],
       jsonBody: operation.requestBody?.content['application/json']?.schema,
+      takesForm: operation.requestBody?.content['multipart/form-data'] !== undefined,
       statuses: Object.keys(operation.responses),
     })),
   );

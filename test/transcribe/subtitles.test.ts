@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { Sentence } from '../../src/dashscope/recognition-result.ts';
+import { writeTranscript } from '../../src/transcribe/formats.ts';
 import { toSrt, toVtt, wrap } from '../../src/transcribe/subtitles.ts';
 import type { FileTranscript } from '../../src/transcribe/transcript.ts';
 
@@ -52,6 +53,26 @@ describe('SRT', () => {
     ];
     const texts = toSrt({ file: 'a.wav', legs }).match(/\[.*/g);
     expect(texts).toEqual(['[1] A', '[2] B', '[1] C']);
+  });
+
+  it('shows pauses among the sentences, as nobody’s', () => {
+    const legs = [leg(0, sentence('A', 0, 900)), leg(1, sentence('B', 40_000, 41_000))];
+    const pauses = [
+      { beginMs: 12_000, endMs: 31_000 },
+      { beginMs: 3_725_000, endMs: undefined },
+    ];
+    const transcript = { file: 'a.wav', legs, pauses };
+    expect(toSrt(transcript).match(/.*(?:A|B|paused).*/g)).toEqual([
+      '[1] A',
+      '[paused 00:12–00:31]',
+      '[2] B',
+      '[paused since 62:05]',
+    ]);
+    expect(toSrt(transcript)).toContain('2\n00:00:12,000 --> 00:00:31,000\n[paused 00:12–00:31]\n');
+    expect(toVtt(transcript)).toContain('\n00:00:12.000 --> 00:00:31.000\n[paused 00:12–00:31]\n');
+    expect(writeTranscript(transcript, 'txt')).toBe(
+      '[1] A\n[paused 00:12–00:31]\n[2] B\n[paused since 62:05]\n',
+    );
   });
 
   it('keeps what would end a cue or look like its time out of the text', () => {

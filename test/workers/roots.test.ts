@@ -31,10 +31,14 @@ describe('npm start', () => {
 
   it('says that the sandbox is no recogniser, and names settings it does not act upon', async () => {
     await using db = await database();
-    const root = start('all.ts', [], { ...SIP, DATABASE_URL: db.url, ROUTES_FILE: 'routes.yaml' });
+    const root = start('all.ts', [], {
+      ...SIP,
+      DATABASE_URL: db.url,
+      DASHSCOPE_HTTP_URL: 'https://dashscope.example.com/api/v1',
+    });
     await logged(root, 'ready');
     expect(root.output.stderr).toContain('sandbox in place of DashScope: no real recognition');
-    expect(root.output.stderr).toContain('"setting":"ROUTES_FILE"');
+    expect(root.output.stderr).toContain('"setting":"DASHSCOPE_HTTP_URL"');
   });
 });
 

@@ -11,6 +11,7 @@ import {
   isoOrNull,
   LEG_ROLES,
   NOT_FOUND,
+  NOT_MODIFIED,
   PROBLEMS,
   snakeCased,
   time,
@@ -115,7 +116,7 @@ export const addCallDetailRoutes: AddRoutes = (app, { pool }) => {
         tags: ['calls'],
         summary: 'One call with its legs, events and figures',
         params: callParams,
-        response: { 200: call, ...PROBLEMS, ...NOT_FOUND },
+        response: { 200: call, ...NOT_MODIFIED, ...PROBLEMS, ...NOT_FOUND },
       },
     },
     async ({ params, principal }) => {

@@ -7,7 +7,7 @@ import { refreshFigures } from '../../store/complete-call.ts';
 import { relabelLeg } from '../../store/relabel-leg.ts';
 import type { StoredCall } from '../../store/stored.ts';
 import type { AddRoutes } from '../context.ts';
-import { callParams, NOT_FOUND, problemResponse, PROBLEMS, timeOrNull } from '../schemas.ts';
+import { BODY_PROBLEMS, callParams, NOT_FOUND, problemResponse, PROBLEMS, timeOrNull } from '../schemas.ts';
 import { findCall } from '../tenant.ts';
 
 /** How long a deletion waits for what is on its way. */
@@ -84,6 +84,7 @@ export const addControlRoutes: AddRoutes = (app, { pool, control, callPlaces, cl
         response: {
           200: relabelled,
           ...CONTROL_PROBLEMS,
+          ...BODY_PROBLEMS,
         },
       },
     },

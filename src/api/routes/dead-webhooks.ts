@@ -4,7 +4,7 @@ import { loadDeadMessages, replayDeadMessages } from '../../store/webhook-dead.t
 import { loadEndpoint } from '../../store/webhook-endpoints.ts';
 import type { AddRoutes } from '../context.ts';
 import { cursorSchema, cursorsOf } from '../cursor.ts';
-import { NOT_FOUND, pageLimit, PROBLEMS, time } from '../schemas.ts';
+import { BODY_PROBLEMS, NOT_FOUND, pageLimit, PROBLEMS, time } from '../schemas.ts';
 import { seenTenant } from '../tenant.ts';
 import { found, webhookParams } from './webhooks.ts';
 
@@ -81,7 +81,7 @@ export const addDeadWebhookRoutes: AddRoutes = (app, { pool }) => {
         body: z.object({
           ids: z.array(messageNumber).min(1).max(1_000).optional().describe('Left out: all'),
         }),
-        response: { 200: z.object({ replayed: z.int() }), ...PROBLEMS, ...NOT_FOUND },
+        response: { 200: z.object({ replayed: z.int() }), ...PROBLEMS, ...BODY_PROBLEMS, ...NOT_FOUND },
       },
     },
     async ({ principal, params: { id }, body: { ids } }) => {

@@ -7,7 +7,7 @@ import { CallscribeError } from '../../errors.ts';
 import { findRecording } from '../../recording/find-recording.ts';
 import type { AddRoutes } from '../context.ts';
 import { recordRead } from '../reads.ts';
-import { callParams, NOT_FOUND, problemResponse, PROBLEMS } from '../schemas.ts';
+import { callParams, NOT_FOUND, NOT_MODIFIED, problemResponse, PROBLEMS } from '../schemas.ts';
 import { findCall } from '../tenant.ts';
 
 const wave = { 'audio/wav': { schema: z.any().meta({ type: 'string', format: 'binary' }) } };
@@ -28,6 +28,7 @@ export const addRecordingRoutes: AddRoutes = async (app, { pool, settings }) => 
         response: {
           200: { description: 'The whole file', content: wave },
           206: { description: 'The range that was asked for', content: wave },
+          ...NOT_MODIFIED,
           ...PROBLEMS,
           ...NOT_FOUND,
           416: problemResponse('The file does not have these bytes'),

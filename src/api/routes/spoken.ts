@@ -1,5 +1,6 @@
 import type { StoredCall, StoredLeg, StoredSentence } from '../../store/stored.ts';
-import type { FileTranscript } from '../../transcribe/transcript.ts';
+import type { FileTranscript, TranscriptPause } from '../../transcribe/transcript.ts';
+import type { CallPause } from '../pauses.ts';
 
 const ROLE_NAMES = { agent: 'Agent', customer: 'Customer', mixed: 'Both', unknown: undefined } as const;
 
@@ -17,6 +18,7 @@ export function transcriptOf(
   call: Pick<StoredCall, 'id'>,
   legs: readonly StoredLeg[],
   sentences: readonly StoredSentence[],
+  pauses: readonly CallPause[],
 ): FileTranscript {
   const begins = legs.flatMap(({ startedAt }) => startedAt?.getTime() ?? []);
   // A sentence may be here before the snapshot that tells when its leg began.
@@ -31,6 +33,26 @@ export function transcriptOf(
       codec: undefined,
       sentences: sentences.filter(({ legId }) => legId === leg.id).map((said) => onClock(said, clock)),
     })),
+    pauses: pauses.map((pause) => spanOnClock(pause, legs, clock)),
+  };
+}
+
+/** From where the first leg fell silent to where the last one is heard again. */
+function spanOnClock(pause: CallPause, legs: readonly StoredLeg[], clock: number): TranscriptPause {
+  const begins = new Map(
+    legs.map(({ legNo, startedAt }) => [legNo, (startedAt?.getTime() ?? clock) - clock]),
+  );
+  const at = (legNo: number, ms: number): number => (begins.get(legNo) ?? 0) + ms;
+  if (pause.legs.length === 0) {
+    // Nobody was heard: what is left is when it was asked for.
+    const endMs = pause.endAt === undefined ? undefined : pause.endAt.getTime() - clock;
+    return { beginMs: pause.beginAt.getTime() - clock, endMs };
+  }
+  const ends = pause.legs.map(({ legNo, endMs }) => (endMs === undefined ? Infinity : at(legNo, endMs)));
+  const end = Math.max(...ends);
+  return {
+    beginMs: Math.min(...pause.legs.map(({ legNo, beginMs }) => at(legNo, beginMs))),
+    endMs: end === Infinity ? undefined : end,
   };
 }
 

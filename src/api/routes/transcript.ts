@@ -1,12 +1,24 @@
 import { z } from 'zod';
 
+import { loadEvents } from '../../store/load-events.ts';
 import { loadLegs } from '../../store/load-legs.ts';
 import { loadTranscript } from '../../store/load-transcript.ts';
 import type { StoredCall, StoredLeg, StoredSentence } from '../../store/stored.ts';
 import { writeTranscript } from '../../transcribe/formats.ts';
 import type { AddRoutes } from '../context.ts';
+import { type CallPause, pausesOf } from '../pauses.ts';
 import { recordRead } from '../reads.ts';
-import { CALL_STATES, callParams, LEG_ROLES, NOT_FOUND, PROBLEMS, time, timeOrNull } from '../schemas.ts';
+import {
+  CALL_STATES,
+  callParams,
+  isoOrNull,
+  LEG_ROLES,
+  NOT_FOUND,
+  NOT_MODIFIED,
+  PROBLEMS,
+  time,
+  timeOrNull,
+} from '../schemas.ts';
 import { findCall } from '../tenant.ts';
 import { speakerOf, transcriptOf } from './spoken.ts';
 
@@ -41,12 +53,27 @@ const sentence = z
   })
   .meta({ id: 'Sentence' });
 
+const pause = z
+  .object({
+    begin_at: time,
+    end_at: timeOrNull.describe('Null while it lasts'),
+    legs: z.array(
+      z.object({
+        leg_no: z.int(),
+        begin_ms: z.number().describe("Milliseconds since the leg's first sample"),
+        end_ms: z.number().nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'Pause' });
+
 const transcript = z
   .object({
     call_id: z.uuid(),
     state: z.enum(CALL_STATES).describe('Only of a complete call is the transcript whole'),
     started_at: timeOrNull,
     sentences: z.array(sentence).describe('Of all legs, in the order in which they were begun'),
+    pauses: z.array(pause).describe('Stretches of which nothing was kept (PCI), in order'),
   })
   .meta({ id: 'Transcript' });
 
@@ -80,6 +107,7 @@ export const addTranscriptRoutes: AddRoutes = (app, { pool }) => {
               'text/vtt': { schema: z.string() },
             },
           },
+          ...NOT_MODIFIED,
           ...PROBLEMS,
           ...NOT_FOUND,
         },
@@ -90,26 +118,32 @@ export const addTranscriptRoutes: AddRoutes = (app, { pool }) => {
       const call = await findCall(pool, request.principal, request.params.id);
       const legs = await loadLegs(pool, call.id);
       const sentences = await loadTranscript(pool, call.id);
+      const pauses = pausesOf(call, legs, await loadEvents(pool, call.id));
       await recordRead(pool, request, 'transcript', [call.id]);
-      if (format === 'json') return toJson(call, legs, sentences, words === 'true');
+      if (format === 'json') return toJson(call, { legs, sentences, pauses }, words === 'true');
       return reply
         .type(CONTENT_TYPES[format])
-        .send(writeTranscript(transcriptOf(call, legs, sentences), format));
+        .send(writeTranscript(transcriptOf(call, legs, sentences, pauses), format));
     },
   );
 };
 
+interface CallContent {
+  readonly legs: readonly StoredLeg[];
+  readonly sentences: readonly StoredSentence[];
+  readonly pauses: readonly CallPause[];
+}
+
 function toJson(
   { id, state, startedAt }: StoredCall,
-  legs: readonly StoredLeg[],
-  sentences: readonly StoredSentence[],
+  { legs, sentences, pauses }: CallContent,
   hasWords: boolean,
 ): z.infer<typeof transcript> {
   const speakers = new Map(legs.map((leg) => [leg.legNo, speakerOf(leg)]));
   return {
     call_id: id,
     state,
-    started_at: startedAt?.toISOString() ?? null,
+    started_at: isoOrNull(startedAt),
     sentences: sentences.map((said) => ({
       leg_no: said.legNo,
       sentence_no: said.sentenceNo,
@@ -124,6 +158,15 @@ function toJson(
       emo_tag: said.emoTag,
       emo_confidence: said.emoConfidence,
       concealed_ms: said.concealedMs,
+    })),
+    pauses: pauses.map((each) => ({
+      begin_at: each.beginAt.toISOString(),
+      end_at: isoOrNull(each.endAt ?? null),
+      legs: each.legs.map(({ legNo, beginMs, endMs = null }) => ({
+        leg_no: legNo,
+        begin_ms: beginMs,
+        end_ms: endMs,
+      })),
     })),
   };
 }

@@ -26,6 +26,18 @@ const transcription = z
   })
   .meta({ id: 'Transcription' });
 
+/** Binary parts have no type (OpenAPI 3.1, "Considerations for File Uploads"). */
+const FILE_FORM = {
+  type: 'object',
+  required: ['file'],
+  properties: {
+    file: {
+      contentMediaType: 'application/octet-stream',
+      description: 'The file; its name tells the format',
+    },
+  },
+};
+
 /** `POST /v1/transcriptions` and `GET /v1/transcriptions/{id}`: files in place of calls. */
 export const addTranscriptionRoutes: AddRoutes = async (app, { pool, uploads }) => {
   await app.register(fastifyMultipart, {
@@ -36,7 +48,7 @@ export const addTranscriptionRoutes: AddRoutes = async (app, { pool, uploads }) 
   app.post(
     '/transcriptions',
     {
-      config: { scope: 'write' },
+      config: { scope: 'write', form: FILE_FORM },
       schema: {
         operationId: 'createTranscription',
         tags: ['transcriptions'],

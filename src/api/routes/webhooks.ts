@@ -22,7 +22,7 @@ import {
 import { WEBHOOK_EVENT_TYPES } from '../../webhooks/events.ts';
 import { tryEndpoint } from '../../webhooks/try-endpoint.ts';
 import type { AddRoutes } from '../context.ts';
-import { isoOrNull, NOT_FOUND, PROBLEMS, textOf, time, timeOrNull } from '../schemas.ts';
+import { BODY_PROBLEMS, isoOrNull, NOT_FOUND, PROBLEMS, textOf, time, timeOrNull } from '../schemas.ts';
 import { seenTenant } from '../tenant.ts';
 
 const endpointSchema = z
@@ -96,7 +96,7 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
         tags,
         summary: 'An endpoint that is told of what happens from now on',
         body: newEndpoint,
-        response: { 201: z.object({ id: z.uuid(), secret: secretSchema }), ...PROBLEMS },
+        response: { 201: z.object({ id: z.uuid(), secret: secretSchema }), ...PROBLEMS, ...BODY_PROBLEMS },
       },
     },
     async ({ principal, body }, reply) => {
@@ -140,7 +140,7 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
         summary: 'Disable it (what waits is dead), or enable it again (which ends a pause after failures)',
         params: webhookParams,
         body: z.object({ state: z.enum(['active', 'disabled']) }),
-        response: { 200: endpointSchema, ...PROBLEMS, ...NOT_FOUND },
+        response: { 200: endpointSchema, ...PROBLEMS, ...BODY_PROBLEMS, ...NOT_FOUND },
       },
     },
     async ({ principal, params: { id }, body: { state } }) => {

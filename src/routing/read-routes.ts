@@ -1,0 +1,199 @@
+import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+
+import type { RoleRule } from '../sip/role-rules.ts';
+import { readPattern } from './pattern.ts';
+import type { Condition, RouteRule, Routes, RouteSettings } from './route-rules.ts';
+import { type RoutesFile, routesSchema, type RuleOfFile } from './routes-schema.ts';
+import { sourceMatcher } from './source-blocks.ts';
+import { readMinute } from './time-window.ts';
+
+/** Something in the file that is not as it must be. */
+export interface RoutesFault {
+  /** From 1. */
+  readonly line: number;
+  /** Such as `rules[2].when.called`; empty for the file as a whole. */
+  readonly where: string;
+  readonly what: string;
+}
+
+export type RoutesReading =
+  | { readonly kind: 'routes'; readonly routes: Routes }
+  | { readonly kind: 'faults'; readonly faults: readonly RoutesFault[] };
+
+const FILE_CHARACTERS_MAX = 4_194_304;
+/** Aliases may make a small file a huge one. */
+const ALIASES_MAX = 1_000;
+
+export interface ReadRoutesOptions {
+  /** Reads `roles`; undefined where they are none. */
+  readonly readRoles: (rules: unknown) => readonly RoleRule[] | undefined;
+  /** What of a rule's recognition the recogniser would refuse; empty: nothing. Default: nobody looks. */
+  readonly checkRecognition?: (asr: RouteSettings['asr']) => readonly string[];
+}
+
+/** Reads rules; every fault at once, each with its line. Never throws. */
+export function readRoutes(text: string, options: ReadRoutesOptions): RoutesReading {
+  if (text.length > FILE_CHARACTERS_MAX) {
+    return faultsOf([{ line: 1, where: '', what: `longer than ${FILE_CHARACTERS_MAX} characters` }]);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  if (document.errors.length > 0) {
+    return faultsOf(
+      document.errors.map(({ pos, message }) => ({
+        line: lines.linePos(pos[0]).line,
+        where: '',
+        what: message,
+      })),
+    );
+  }
+  const lineOf = (path: readonly PropertyKey[]): number => lineOfPath(document, lines, path);
+  let content: unknown;
+  try {
+    content = document.toJS({ maxAliasCount: ALIASES_MAX });
+  } catch (error) {
+    return faultsOf([{ line: 1, where: '', what: error instanceof Error ? error.message : 'unreadable' }]);
+  }
+  const result = routesSchema.safeParse(content ?? { rules: [] });
+  if (!result.success) {
+    return faultsOf(
+      result.error.issues.map((issue) => ({
+        line: lineOf(issue.path),
+        where: toWhere(issue.path),
+        what: describe(issue),
+      })),
+    );
+  }
+  return compile(result.data, lineOf, options);
+}
+
+function compile(
+  { tenants, rules }: RoutesFile,
+  lineOf: (path: readonly PropertyKey[]) => number,
+  options: ReadRoutesOptions,
+): RoutesReading {
+  const faults: RoutesFault[] = [];
+  const compiled: RouteRule[] = [];
+  const firstWith = new Map<string, RouteRule>();
+  const names = new Map<string, number>();
+  for (const [index, rule] of rules.entries()) {
+    const line = lineOf(['rules', index]);
+    const where = `rules[${index}]`;
+    const sameName = names.get(rule.name);
+    if (sameName !== undefined) {
+      faults.push({ line, where, what: `the rule of line ${sameName} has the name ${rule.name}, too` });
+    }
+    names.set(rule.name, sameName ?? line);
+    const roles = rule.set.roles === undefined ? undefined : options.readRoles(rule.set.roles);
+    if (rule.set.roles !== undefined && roles === undefined) {
+      const path = ['rules', index, 'set', 'roles'];
+      faults.push({ line: lineOf(path), where: toWhere(path), what: 'expected rules as in ROLE_RULES' });
+    }
+    const conditions = conditionsOf(rule.when);
+    const settings = settingsOf(rule.set, roles);
+    for (const what of options.checkRecognition?.(settings.asr) ?? []) {
+      const path = ['rules', index, 'set'];
+      faults.push({ line: lineOf(path), where: toWhere(path), what });
+    }
+    const taker = firstWith.get('{}') ?? firstWith.get(keyOf(rule.when));
+    if (taker !== undefined) {
+      const what = `can never match: the rule of line ${taker.line} (${taker.name}) takes its calls before`;
+      faults.push({ line, where, what });
+    }
+    const own: RouteRule = { name: rule.name, line, conditions, settings };
+    if (taker === undefined) firstWith.set(keyOf(rule.when), own);
+    compiled.push(own);
+  }
+  if (faults.length > 0) return faultsOf(faults);
+  const limits = new Map(
+    Object.entries(tenants).map(([tenant, { calls_max: callsMax }]) => [tenant, { callsMax }]),
+  );
+  return { kind: 'routes', routes: { rules: compiled, limits } };
+}
+
+/** The same for conditions that say the same. */
+const keyOf = (when: RuleOfFile['when']): string =>
+  JSON.stringify(Object.fromEntries(Object.entries(when).sort(([a], [b]) => (a < b ? -1 : 1))));
+
+const listOf = <T>(value: T | readonly T[]): readonly T[] =>
+  Array.isArray(value) ? (value as readonly T[]) : [value as T];
+
+function conditionsOf(when: RuleOfFile['when']): readonly Condition[] {
+  const conditions: Condition[] = [];
+  const patterns = (texts: string | readonly string[]): ReturnType<typeof readPattern>[] =>
+    listOf(texts).map(readPattern);
+  if (when.call !== undefined) conditions.push({ kind: 'call', is: when.call });
+  if (when.source !== undefined) {
+    const blocks = listOf(when.source);
+    conditions.push({ kind: 'source', blocks, contains: sourceMatcher(blocks) });
+  }
+  for (const [kind, texts] of [
+    ['called', when.called],
+    ['calling', when.calling],
+    ['request-uri', when.request_uri],
+    ['participant', when.participant],
+  ] as const) {
+    if (texts !== undefined) conditions.push({ kind, patterns: patterns(texts) });
+  }
+  for (const [kind, named] of [
+    ['header', when.headers],
+    ['metadata', when.metadata],
+  ] as const) {
+    for (const [name, texts] of Object.entries(named ?? {})) {
+      conditions.push({ kind, name: name.toLowerCase(), patterns: patterns(texts) });
+    }
+  }
+  if (when.time !== undefined) {
+    const windows = listOf(when.time).map(({ days, from, to, zone }) => ({
+      days,
+      fromMinute: readMinute(from) ?? 0,
+      toMinute: readMinute(to) ?? 0,
+      zone,
+    }));
+    conditions.push({ kind: 'time', windows });
+  }
+  return conditions;
+}
+
+const settingsOf = (set: RuleOfFile['set'], roles: readonly RoleRule[] | undefined): RouteSettings => ({
+  mode: set.mode,
+  tenant: set.tenant,
+  asr: {
+    model: set.model,
+    vocabularyId: set.vocabulary_id,
+    phraseId: set.phrase_id,
+    parameters: set.parameters,
+  },
+  roles,
+  keep: { recording: set.keep.recording, words: set.keep.words, digits: set.keep.digits },
+  refuse: { status: set.refuse_status },
+});
+
+const faultsOf = (faults: readonly RoutesFault[]): RoutesReading => ({
+  kind: 'faults',
+  faults: [...faults].sort((a, b) => a.line - b.line),
+});
+
+/** Of a union the reasons of its branches say more than that none took it. */
+function describe(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message;
+  const reasons = issue.errors.flatMap((branch) => branch.map(({ message }) => message));
+  return reasons.length === 0 ? issue.message : [...new Set(reasons)].join(', or ');
+}
+
+/** `['rules', 0, 'set']` → `rules[0].set` */
+const toWhere = (path: readonly PropertyKey[]): string =>
+  path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./u, '');
+
+/** The line of the innermost thing on the path that is there. */
+function lineOfPath(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range != null) return lines.linePos(node.range[0]).line;
+  }
+  return 1;
+}

@@ -1,0 +1,61 @@
+import type { RoleRule } from '../sip/role-rules.ts';
+import type { Pattern } from './pattern.ts';
+import type { TimeWindow } from './time-window.ts';
+
+/** One condition of a rule. Of several patterns one must match; of several texts of the INVITE, too. */
+export type Condition =
+  | {
+      readonly kind: 'called' | 'calling' | 'request-uri' | 'participant';
+      readonly patterns: readonly Pattern[];
+    }
+  | {
+      readonly kind: 'source';
+      readonly blocks: readonly string[];
+      readonly contains: (address: string) => boolean;
+    }
+  | { readonly kind: 'header' | 'metadata'; readonly name: string; readonly patterns: readonly Pattern[] }
+  | { readonly kind: 'call'; readonly is: 'siprec' | 'plain' }
+  | { readonly kind: 'time'; readonly windows: readonly TimeWindow[] };
+
+/** What a rule sets; undefined: as the environment says. */
+export interface RouteSettings {
+  readonly mode: 'live' | 'refuse';
+  readonly tenant: string | undefined;
+  readonly asr: {
+    readonly model: string | undefined;
+    readonly vocabularyId: string | undefined;
+    /** Of the v1 models, in place of `vocabularyId`. */
+    readonly phraseId: string | undefined;
+    /** Parameters of the task beside those, by their names in the vendor's protocol. */
+    readonly parameters: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  };
+  /** How the agent is told from the customer; undefined: by the rules of the environment. */
+  readonly roles: readonly RoleRule[] | undefined;
+  readonly keep: {
+    readonly recording: 'keep' | 'spool' | 'memory' | undefined;
+    readonly words: boolean;
+    readonly digits: 'store' | 'hide' | undefined;
+  };
+  /** Final status of a refusal. */
+  readonly refuse: { readonly status: 403 | 404 | 480 | 486 | 603 };
+}
+
+export interface RouteRule {
+  readonly name: string;
+  /** In the file, from 1. */
+  readonly line: number;
+  /** All must hold; none: every call. */
+  readonly conditions: readonly Condition[];
+  readonly settings: RouteSettings;
+}
+
+export interface TenantLimits {
+  /** Calls of the tenant at once, in one intake; beyond it new ones get 503. */
+  readonly callsMax: number | undefined;
+}
+
+/** Rules in the order in which they are asked; the first that matches decides. */
+export interface Routes {
+  readonly rules: readonly RouteRule[];
+  readonly limits: ReadonlyMap<string, TenantLimits>;
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+
+import { readPattern } from './pattern.ts';
+import { isBlock } from './source-blocks.ts';
+import { isZone, readMinute, WEEKDAYS } from './time-window.ts';
+
+const RULES_MAX = 1_000;
+const LIST_MAX = 10_000;
+
+const name = z.string().trim().min(1).max(128);
+
+const pattern = z
+  .string()
+  .min(1)
+  .max(512)
+  .superRefine((source, context) => {
+    try {
+      readPattern(source);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'no pattern' });
+    }
+  })
+  .describe('A text; * is any characters, ? is one, /…/ a regular expression of RE2. Case does not count');
+const patterns = z.union([pattern, z.array(pattern).min(1).max(LIST_MAX)]);
+
+const block = z
+  .string()
+  .refine(isBlock, 'expected an address or a CIDR block')
+  .describe('An address or a CIDR block');
+
+const minute = z
+  .string()
+  .refine((text) => readMinute(text) !== undefined, 'expected a time of day, from 00:00 to 24:00')
+  .describe('Such as 08:30');
+
+const timeWindow = z
+  .strictObject({
+    days: z.array(z.enum(WEEKDAYS)).max(WEEKDAYS.length).default([]).describe('None: every day'),
+    from: minute.default('00:00'),
+    to: minute.default('24:00').describe('Before it; where it is not after `from`, that of the next day'),
+    zone: z.string().refine(isZone, 'expected a name such as Asia/Shanghai').describe('IANA time zone'),
+  })
+  .refine(({ from, to }) => readMinute(from) !== readMinute(to), 'a window that ends as it begins is empty');
+
+const when = z
+  .strictObject({
+    called: patterns.optional().describe('Number or user that was called'),
+    calling: patterns.optional().describe('Number or user that calls'),
+    request_uri: patterns.optional(),
+    source: z.union([block, z.array(block).min(1).max(LIST_MAX)]).optional(),
+    headers: z.record(name, patterns).optional().describe('Header name → text of one of its values'),
+    metadata: z
+      .record(name, patterns)
+      .optional()
+      .describe('SIPREC: name of extension data of the recording, group or session → its text'),
+    participant: patterns.optional().describe('SIPREC: address, user or name of one who takes part'),
+    call: z.enum(['siprec', 'plain']).optional(),
+    time: z.union([timeWindow, z.array(timeWindow).min(1).max(64)]).optional(),
+  })
+  .refine(
+    ({ call, metadata, participant }) =>
+      call !== 'plain' || (metadata === undefined && participant === undefined),
+    'can never match: plain calls have no metadata and no participants',
+  );
+
+const parameter = z.union([
+  z.string().max(512),
+  z.number(),
+  z.boolean(),
+  z.array(z.string().max(128)).max(64),
+]);
+
+const settings = z
+  .strictObject({
+    mode: z.enum(['live', 'refuse']).default('live'),
+    tenant: name.optional(),
+    model: name.optional(),
+    vocabulary_id: name.optional(),
+    phrase_id: name.optional().describe('In place of vocabulary_id, for the v1 models'),
+    parameters: z.record(name, parameter).default({}),
+    roles: z.array(z.unknown()).max(256).optional().describe('As ROLE_RULES'),
+    keep: z
+      .strictObject({
+        recording: z.enum(['keep', 'spool', 'memory']).optional(),
+        words: z.boolean().default(true),
+        digits: z.enum(['store', 'hide']).optional(),
+      })
+      .prefault({}),
+    refuse_status: z
+      .union([z.literal(403), z.literal(404), z.literal(480), z.literal(486), z.literal(603)])
+      .default(403),
+  })
+  .refine(
+    (set) => set.vocabulary_id === undefined || set.phrase_id === undefined,
+    'at most one of vocabulary_id and phrase_id: they are of different models',
+  );
+
+/** What ROUTES_FILE holds. */
+export const routesSchema = z.strictObject({
+  tenants: z
+    .record(name, z.strictObject({ calls_max: z.int().min(1).max(100_000).optional() }))
+    .default({})
+    .describe('Limits by tenant'),
+  rules: z
+    .array(z.strictObject({ name, when: when.prefault({}), set: settings.prefault({}) }))
+    .max(RULES_MAX)
+    .describe('Asked in this order; the first that matches decides'),
+});
+
+export type RoutesFile = z.infer<typeof routesSchema>;
+export type RuleOfFile = RoutesFile['rules'][number];
+
+/** For editors: what the file may hold, as a JSON Schema. */
+export const routesJsonSchema = (): object => z.toJSONSchema(routesSchema, { io: 'input' });
