@@ -23,8 +23,8 @@ import { localAddressTowards } from '../src/sipstack/local-address.ts';
 import { startCallControl } from './call-control.ts';
 import { openCallRecovery } from './call-recovery.ts';
 import { openRecordings } from './recordings.ts';
-import { openCallRoutes } from './routes.ts';
 import type { Role } from './role-type.ts';
+import { openCallRoutes } from './routes.ts';
 import type { SipSide } from './sip-side.ts';
 import { unrecognisedKeeper } from './unrecognised.ts';
 

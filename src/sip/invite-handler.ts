@@ -35,7 +35,11 @@ export interface InviteRequest {
 
 export type InviteOutcome =
   | { readonly kind: 'answer'; readonly user: DialogUser }
-  | { readonly kind: 'refuse'; readonly status: 403 | 404 | 480 | 481 | 486 | 488 | 503 | 603; readonly retryAfterSeconds?: number };
+  | {
+      readonly kind: 'refuse';
+      readonly status: 403 | 404 | 480 | 481 | 486 | 488 | 503 | 603;
+      readonly retryAfterSeconds?: number;
+    };
 
 export interface InviteHandlerOptions {
   /** How fast new calls may come, and who may place plain ones. */
