@@ -20,15 +20,6 @@ export async function runRoles(roles: readonly RoleName[]): Promise<void> {
       logger.info({ step }, 'starting');
     },
   });
-  logger.info(
-    {
-      roles,
-      http: service.httpUrl,
-      sip: service.sipAddresses.map(({ protocol, host, port }) => `${protocol}:${host}:${port}`),
-      recogniser: service.recogniser,
-    },
-    'ready',
-  );
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(1);
@@ -46,6 +37,15 @@ export async function runRoles(roles: readonly RoleName[]): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  logger.info(
+    {
+      roles,
+      http: service.httpUrl,
+      sip: service.sipAddresses.map(({ protocol, host, port }) => `${protocol}:${host}:${port}`),
+      recogniser: service.recogniser,
+    },
+    'ready',
+  );
 }
 
 /** Runs a root; whatever ends it is one readable line, with the exit code of the contract. */

@@ -21,9 +21,14 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       const security = scope === 'open' ? {} : { security: [{ bearer: [scope] }] };
       return { schema: { ...schema, ...body, ...security }, url };
     },
-    transformObject: (input) => withoutUnused(jsonSchemaTransformObject(input)),
+    transformObject: (input) => withoutUnused(readable(jsonSchemaTransformObject(input))),
   });
-  await app.register(fastifySwaggerUi, { routePrefix: '/docs' });
+  await app.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
+    // Without the bar of the one who made the page.
+    uiConfig: { layout: 'BaseLayout' },
+    theme: { title: 'Callscribe: API' },
+  });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
 }
 
@@ -31,6 +36,17 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
 interface Described {
   readonly components?: { readonly schemas?: Readonly<Record<string, unknown>> };
 }
+
+/** Leaves out what zod adds for programs that know no formats and no integers; in examples it looks odd. */
+const readable = <T extends object>(document: T): T =>
+  JSON.parse(JSON.stringify(document), (name, value: unknown) => {
+    const isBound = name === 'minimum' || name === 'maximum';
+    if (isBound && Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER) return undefined;
+    if (typeof value !== 'object' || value === null || !('format' in value) || !('pattern' in value)) {
+      return value;
+    }
+    return { ...value, pattern: undefined };
+  }) as T;
 
 /** Every named schema comes as an input and as an output; a client needs those that something refers to. */
 function withoutUnused<T extends object>(document: T): T {
