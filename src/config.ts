@@ -83,6 +83,12 @@ export interface Config {
     /** Origins whose pages may ask. */
     readonly corsOrigins: readonly string[];
     readonly requestsPerMinute: number;
+    /** Live streams of each process. */
+    readonly streams: {
+      readonly max: number;
+      readonly maxPerCredential: number;
+      readonly checkEveryMs: number;
+    };
     /** Whose tokens hold, too. */
     readonly oidc: OidcOptions | undefined;
   };
@@ -300,6 +306,9 @@ const environment = z.object({
     list(value, (part) => (URL.canParse(part) && new URL(part).origin === part ? part : undefined)),
   ).default([]),
   API_REQUESTS_PER_MINUTE: integer(1, 1_000_000).default(600),
+  API_STREAMS: integer(1, 100_000).default(2_000),
+  API_STREAMS_PER_TOKEN: integer(1, 100_000).default(500),
+  API_STREAM_CHECK_SECONDS: integer(1, 600).default(60),
   OIDC_ISSUER: url('https://', 'http://'),
   OIDC_AUDIENCE: text.optional(),
   OIDC_TENANT_CLAIM: text.default('tenant'),
@@ -430,6 +439,11 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       tokens: value.API_TOKENS,
       corsOrigins: value.API_CORS_ORIGINS,
       requestsPerMinute: value.API_REQUESTS_PER_MINUTE,
+      streams: {
+        max: value.API_STREAMS,
+        maxPerCredential: value.API_STREAMS_PER_TOKEN,
+        checkEveryMs: value.API_STREAM_CHECK_SECONDS * 1_000,
+      },
       oidc:
         value.OIDC_ISSUER === undefined
           ? undefined

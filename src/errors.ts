@@ -89,6 +89,7 @@ export const ERROR_CODES = {
   BODY_TOO_LARGE: 'the body of a request is larger than the stated bound',
   MEDIA_TYPE_UNSUPPORTED: 'the body of a request is of a type that the route does not take',
   RANGE_NOT_SATISFIABLE: 'a byte range that the file does not have',
+  TOO_MANY_STREAMS: 'the credential, or everybody together, has as many live streams open as may be',
   TOO_MANY_REQUESTS: 'the credential, or the address, asks more often than it may',
   NOT_READY: 'this process is starting or stopping',
   INTERNAL: 'a fault of ours, noted in the log under the id of the request',

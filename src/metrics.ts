@@ -237,7 +237,7 @@ export function createMetrics(): Metrics {
     liveStreams: new Counter({
       name: 'callscribe_live_streams_total',
       help:
-        'live streams by what happened to them (too_slow: disconnected, reset: could not go on where they were, ' +
+        'live streams by what happened to them (too_slow: disconnected, revoked: their credential holds no more, reset: could not go on where they were, ' +
         'partial_dropped: a partial sentence was left out for a slow one; malformed: a message could not be read)',
       labelNames: ['outcome'],
       registers,
@@ -285,7 +285,9 @@ export function createMetrics(): Metrics {
     }),
     apiRefusals: new Counter({
       name: 'callscribe_api_refusals_total',
-      help: 'requests turned away for who sent them (UNAUTHENTICATED, LOOPBACK_ONLY, SCOPE_MISSING, TOO_MANY_REQUESTS)',
+      help:
+        'requests turned away for who sent them (UNAUTHENTICATED, LOOPBACK_ONLY, SCOPE_MISSING, TOO_MANY_REQUESTS, ' +
+        'TOO_MANY_STREAMS)',
       labelNames: ['reason'],
       registers,
     }),

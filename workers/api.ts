@@ -1,12 +1,13 @@
 import { createAuthenticate } from '../src/access/authenticate.ts';
 import { createApi } from '../src/api/api.ts';
+import { OpenStreams } from '../src/api/open-streams.ts';
 import type { Bus } from '../src/bus/bus.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import { ControlClient } from '../src/control/control-client.ts';
 import type { HttpServer } from '../src/http/server.ts';
 import type { Logger } from '../src/log.ts';
-import type { Metrics } from '../src/metrics.ts';
+import { type Metrics, observe } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
 import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
@@ -35,7 +36,7 @@ export interface ApiRoleDeps {
 export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
   const { config, http, bus, backend, metrics, logger, clock } = deps;
   const pool = classifiedPool(deps.pool);
-  const { tokens, oidc, ...settings } = config.api;
+  const { tokens, oidc, streams: limits, ...settings } = config.api;
   const closers = new CloseStack();
   const control = await ControlClient.open(bus);
   closers.add(() => control.close());
@@ -48,10 +49,22 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
   });
   closers.add(() => uploads.close());
   const live = await openLiveFeed({ ...deps, pool });
+  const streams = new OpenStreams({ limits, pool, metrics, logger, clock });
+  closers.add(() => {
+    streams.close();
+    return Promise.resolve();
+  });
+  observe(
+    metrics,
+    'callscribe_live_streams_open',
+    'places of live streams that are taken',
+    () => streams.count,
+  );
   const app = await createApi(
     {
       pool,
       live,
+      streams,
       authenticate: createAuthenticate({ pool, clock, tokens, oidc }),
       settings: { ...settings, recordingDir: config.recording.directory, webhooks: config.webhooks },
       control,

@@ -5,7 +5,12 @@ import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
 import { loadCall } from '../src/store/load-call.ts';
 import { loadLegs } from '../src/store/load-legs.ts';
-import { findUnfinishedCalls, loadEventsSince, loadSentencesSince } from '../src/store/load-since.ts';
+import {
+  findCallsBegunSince,
+  findUnfinishedCalls,
+  loadEventsSince,
+  loadSentencesSince,
+} from '../src/store/load-since.ts';
 import type { Queryable } from '../src/store/pool.ts';
 
 export interface LiveFeedDeps {
@@ -26,6 +31,7 @@ export async function openLiveFeed({ pool, bus, metrics, logger, clock }: LiveFe
       sentencesSince: (callId, nos, limit) => loadSentencesSince(pool, callId, nos, limit),
       eventsSince: (callId, eventNo, limit) => loadEventsSince(pool, callId, eventNo, limit),
       unfinishedCalls: (tenant, limit) => findUnfinishedCalls(pool, tenant, limit),
+      callsBegunSince: (tenant, since, limit) => findCallsBegunSince(pool, tenant, since, limit),
     },
     clock,
     logger,

@@ -87,6 +87,7 @@ export class OidcTokens {
       tenant: tenant === '*' ? undefined : tenant,
       scopes: scopeNames(payload).filter(isScope),
       requestsPerMinute: undefined,
+      expiresAt: payload.exp === undefined ? undefined : new Date(payload.exp * 1_000),
     };
   }
 }

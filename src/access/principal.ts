@@ -25,4 +25,6 @@ export interface Principal {
   readonly scopes: readonly Scope[];
   /** Undefined: that of the service. */
   readonly requestsPerMinute: number | undefined;
+  /** Of what tells it itself (JWT); that of a stored token stands in its row. */
+  readonly expiresAt?: Date | undefined;
 }

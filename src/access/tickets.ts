@@ -18,6 +18,7 @@ const principalSchema = z.object({
   tenant: z.string().optional(),
   scopes: z.array(z.enum(SCOPES)),
   requestsPerMinute: z.number().optional(),
+  expiresAt: z.coerce.date().optional(),
 });
 
 /**

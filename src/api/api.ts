@@ -103,7 +103,9 @@ export async function createApi(context: ApiContext, webSockets: Server): Promis
       const route = request.routeOptions.url;
       logger.error({ err: toError(thrown), route, requestId: request.id }, 'a request of the API failed');
     }
-    if (status === 503) void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
+    if (status === 503 || problem.code === 'TOO_MANY_STREAMS') {
+      void reply.header('retry-after', String(RETRY_AFTER_SECONDS));
+    }
     return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
   }
 }

@@ -14,6 +14,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Pool } from '../store/pool.ts';
 import type { StoredTranscription } from '../store/transcriptions.ts';
+import type { OpenStreams } from './open-streams.ts';
 
 /** Takes audio files that are handed in. */
 export interface UploadDesk {
@@ -35,6 +36,7 @@ export interface UploadDesk {
 export interface ApiContext {
   readonly pool: Pool;
   readonly live: LiveFeed;
+  readonly streams: OpenStreams;
   readonly authenticate: Authenticate;
   readonly settings: ApiSettings;
   /** Commands to the intakes. */

@@ -47,7 +47,7 @@ export const PROBLEMS = {
   400: problem('The request is not as described'),
   401: problem('No credential, or none that is valid'),
   403: problem('The credential does not have the scope'),
-  429: problem('More requests than the credential may send'),
+  429: problem('More requests than the credential may send, or more live streams than it may have open'),
   500: problem('A fault of ours, noted in the log'),
   503: problem('Something that this needs is away; ask again'),
 } as const;

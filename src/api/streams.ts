@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
 import type { WebSocket } from '@fastify/websocket';
 
@@ -27,18 +28,28 @@ export function sseSink(
   });
   response.write(`retry: ${RETRY_MS}\n\n`);
   // What comes in one turn of the loop goes out in one write: a burst costs one system call for each client.
-  let turn = '';
+  let turn: Buffer[] = [];
+  let turnBytes = 0;
   const flush = (): void => {
-    if (turn !== '') response.write(turn);
-    turn = '';
+    const [first, ...more] = turn;
+    if (first !== undefined) response.write(more.length === 0 ? first : Buffer.concat(turn, turnBytes));
+    turn = [];
+    turnBytes = 0;
+  };
+  const add = (bytes: Buffer): void => {
+    if (turn.length === 0) queueMicrotask(flush);
+    turn.push(bytes);
+    turnBytes += bytes.length;
   };
   return {
-    send: (type, data, id) => {
-      if (turn === '') queueMicrotask(flush);
-      turn += `event: ${type}\n${id === undefined ? '' : `id: ${id}\n`}data: ${data}\n\n`;
+    send: ({ event }, id) => {
+      // The order of an event's fields does not matter, so that all but the id is the same for everybody.
+      if (id !== undefined) add(Buffer.from(`id: ${id}\n`, 'latin1'));
+      add(event);
     },
+    bytesOf: ({ event }) => event.length,
     get waitingBytes() {
-      return response.writableLength + turn.length;
+      return response.writableLength + turnBytes;
     },
     beat: () => {
       response.write(': beat\n\n');
@@ -56,17 +67,34 @@ const CLOSE_CODES: Readonly<Record<CloseReason, number>> = {
   shutdown: 1001,
   too_slow: 4008,
   replaced: 4009,
+  revoked: 4001,
 };
 
-/** @param onRoom the socket has taken something */
-export function webSocketSink(socket: WebSocket, onRoom: () => void): Sink {
+/**
+ * @param connection below the WebSocket
+ * @param onRoom the socket has taken something
+ */
+export function webSocketSink(socket: WebSocket, connection: Socket, onRoom: () => void): Sink {
   let answered = true;
+  let isCorked = false;
+  // As above: the messages of one turn in one write.
+  const cork = (): void => {
+    if (isCorked) return;
+    isCorked = true;
+    connection.cork();
+    queueMicrotask(() => {
+      isCorked = false;
+      connection.uncork();
+    });
+  };
   socket.on('pong', () => (answered = true));
   return {
-    send: (type, data, id) => {
-      const idPart = id === undefined ? '' : `"id":"${id}",`;
-      socket.send(`{"type":"${type}",${idPart}"data":${data}}`, onRoom);
+    send: ({ message }, id) => {
+      cork();
+      const head = Buffer.from(id === undefined ? '{' : `{"id":"${id}",`, 'latin1');
+      socket.send(Buffer.concat([head, message]), { binary: false }, onRoom);
     },
+    bytesOf: ({ message }) => message.length,
     get waitingBytes() {
       return socket.bufferedAmount;
     },

@@ -90,7 +90,8 @@ export class CallCursor {
     if (this.#state === 'ended') return [];
     const isFirst = this.#state === 'joining';
     const settled = isSettled(call.state) && !hasMore;
-    const isNews = isFirst || (call.revision > this.#revision && !settled);
+    // That it is settled is told last, when all was said: it is what a screen waits for.
+    const isNews = !isSettled(call.state) && (isFirst || call.revision > this.#revision);
     const due: LiveItem[] = isNews ? [this.#newestCall(call)] : [];
     this.#state = 'following';
     this.#isDoubtful = hasMore;
@@ -100,7 +101,6 @@ export class CallCursor {
     if (!settled) return due;
     while (this.isBehind) due.push(...this.passHoles());
     this.#state = 'ended';
-    // Last, when all was said: it is what a screen waits for.
     return [...due, { type: 'call', data: call }];
   }
 
@@ -119,7 +119,10 @@ export class CallCursor {
 
   #acceptCall(call: CallView): readonly LiveItem[] {
     for (const leg of call.legs) this.#leg(leg.leg_no).know(leg.sentence_count ?? 0);
-    if (isSettled(call.state)) this.#isDoubtful = true;
+    if (isSettled(call.state)) {
+      this.#isDoubtful = true;
+      return [];
+    }
     if (this.#state === 'joining' || call.revision <= this.#revision) return [];
     return [this.#newestCall(call)];
   }

@@ -4,14 +4,16 @@ import type { Bus, BusListener, Unsubscribe } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import type { CallId } from '../ids.ts';
 import type { Logger } from '../log.ts';
+import { Encoded } from './encoded.ts';
+import type { Following, ManyStart } from './following.ts';
 import type { LiveItem } from './items.ts';
 import { LIVE_CHANNEL, type LiveFilter, readLiveMessage } from './message.ts';
-import { Outlet, type Sink } from './outlet.ts';
+import { type CloseReason, Outlet, type Sink } from './outlet.ts';
 import type { CallPosition } from './position.ts';
 import { Progress } from './progress.ts';
 import { type LiveStore, RowReader } from './rows.ts';
 import { LiveSessions } from './sessions.ts';
-import { type Following, Subscription } from './subscription.ts';
+import { Subscription } from './subscription.ts';
 
 export interface LiveFeedOptions {
   readonly bus: Pick<Bus, 'subscribe'>;
@@ -23,9 +25,10 @@ export interface LiveFeedOptions {
 
 /**
  * - `partial_dropped`: a slow subscriber did not get a partial sentence; `too_slow`: it was disconnected;
+ * - `revoked`: a subscriber was disconnected, whose credential holds no more;
  * - `reset`: a subscriber that came back could not go on where it was; `malformed`: a message that could not be read.
  */
-export type LiveOutcome = 'partial_dropped' | 'too_slow' | 'reset' | 'malformed';
+export type LiveOutcome = 'partial_dropped' | 'too_slow' | 'revoked' | 'reset' | 'malformed';
 
 export const BEAT_EVERY_MS = 15_000;
 /** A last message that was lost with nothing after it shows at the latest now. */
@@ -46,6 +49,8 @@ export interface Connection {
   readonly drained: () => void;
   /** The socket is gone. */
   readonly gone: () => void;
+  /** It is to end. */
+  readonly close: (reason: CloseReason) => void;
 }
 
 /** The subscribers of this process: hears the bus once, for all of them. */
@@ -56,7 +61,7 @@ export class LiveFeed {
   readonly #all = new Map<Subscription, Outlet>();
   readonly #many = new Set<Subscription>();
   readonly #byCall = new Map<CallId, Set<Subscription>>();
-  readonly #json = new WeakMap<LiveItem, string>();
+  readonly #encoded = new WeakMap<LiveItem, Encoded>();
   readonly #beat: NodeJS.Timeout;
   #beats = 0;
   #unsubscribe: Unsubscribe = () => Promise.resolve();
@@ -97,23 +102,20 @@ export class LiveFeed {
 
   /**
    * Sends all of the calls that the filter takes up: what was said of those that go on, then everything to their ends.
-   *
-   * @param lastId of an earlier stream with the same filter; where it is not known any more, `reset` is sent first
    */
-  async followMany(
-    filter: LiveFilter,
-    lastId: string | undefined,
-    subscriber: Subscriber,
-  ): Promise<Connection> {
+  async followMany(filter: LiveFilter, start: ManyStart, subscriber: Subscriber): Promise<Connection> {
     const { owner, sink } = subscriber;
-    if (lastId !== undefined) this.#takeOver(lastId, owner);
-    const found = lastId === undefined ? undefined : this.#sessions.resume(lastId, filter, owner);
-    const { id: sessionId, progress } = found ?? { id: randomUUID(), progress: new Progress() };
-    if (lastId !== undefined && found === undefined) {
+    const session = start.kind === 'after' ? this.#resume(start.lastId, filter, owner) : undefined;
+    if (start.kind === 'after' && session === undefined) {
       this.#options.onOutcome('reset');
-      sink.send('reset', JSON.stringify({ reason: 'unknown_position' }), undefined);
+      sink.send(new Encoded('reset', { reason: 'unknown_position' }), undefined);
     }
-    return this.#start({ kind: 'many', filter, sessionId, owner }, progress, subscriber);
+    const { id: sessionId, progress } = session ?? { id: randomUUID(), progress: new Progress() };
+    if (start.kind === 'positions') {
+      for (const [callId, position] of start.calls) progress.startAt(callId, position);
+    }
+    const since = start.kind === 'positions' ? start.since : session?.since;
+    return this.#start({ kind: 'many', filter, since, sessionId, owner }, progress, subscriber);
   }
 
   async close(): Promise<void> {
@@ -124,13 +126,14 @@ export class LiveFeed {
     await this.#unsubscribe();
   }
 
-  /** The client may be back before its old connection is known to be gone. */
-  #takeOver(lastId: string, owner: string): void {
+  #resume(lastId: string, filter: LiveFilter, owner: string): ReturnType<LiveSessions['resume']> {
+    // The client may be back before its old connection is known to be gone.
     for (const subscription of this.#many) {
       const { following } = subscription;
       if (following.kind !== 'many' || following.owner !== owner) continue;
       if (lastId.startsWith(`${following.sessionId}.`)) subscription.close('replaced');
     }
+    return this.#sessions.resume(lastId, filter, owner);
   }
 
   async #start(following: Following, progress: Progress, subscriber: Subscriber): Promise<Connection> {
@@ -150,9 +153,10 @@ export class LiveFeed {
     };
     const outlet = new Outlet(
       {
-        send: (type, data, id) => {
-          sink.send(type, data, id);
+        send: (encoded, id) => {
+          sink.send(encoded, id);
         },
+        bytesOf: (encoded) => sink.bytesOf(encoded),
         get waitingBytes() {
           return sink.waitingBytes;
         },
@@ -160,7 +164,7 @@ export class LiveFeed {
           sink.beat();
         },
         close: (reason) => {
-          if (reason === 'too_slow') onOutcome('too_slow');
+          if (reason === 'too_slow' || reason === 'revoked') onOutcome(reason);
           remove();
           sink.close(reason);
         },
@@ -169,14 +173,14 @@ export class LiveFeed {
         onOutcome('partial_dropped');
       },
     );
-    const jsonOf = (item: LiveItem): string => this.#jsonOf(item);
+    const encode = (item: LiveItem): Encoded => this.#encode(item);
     const rows = this.#rows;
     const subscription = new Subscription({
       following,
       progress,
       outlet,
       rows,
-      jsonOf,
+      encode,
       admit,
       clock,
       logger,
@@ -195,6 +199,9 @@ export class LiveFeed {
         if (!this.#all.has(subscription)) return;
         subscription.close('gone');
         remove();
+      },
+      close: (reason) => {
+        subscription.close(reason);
       },
     };
     try {
@@ -225,11 +232,10 @@ export class LiveFeed {
     };
   }
 
-  /** What came over the bus is written once, for all its subscribers. */
-  #jsonOf(item: LiveItem): string {
-    let json = this.#json.get(item);
-    if (json === undefined) this.#json.set(item, (json = JSON.stringify(item.data)));
-    return json;
+  #encode(item: LiveItem): Encoded {
+    let encoded = this.#encoded.get(item);
+    if (encoded === undefined) this.#encoded.set(item, (encoded = new Encoded(item.type, item.data)));
+    return encoded;
   }
 
   #beatAll(): void {

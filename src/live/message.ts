@@ -54,6 +54,13 @@ export interface LiveFilter {
   readonly state: string | undefined;
 }
 
+export const NO_FILTER: LiveFilter = {
+  tenant: undefined,
+  agent: undefined,
+  role: undefined,
+  state: undefined,
+};
+
 export function takesUp({ tenant, agent, state }: LiveFilter, call: CallContext): boolean {
   return (
     (tenant === undefined || call.tenant === tenant) &&

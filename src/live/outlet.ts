@@ -1,9 +1,16 @@
+import { Encoded } from './encoded.ts';
 import type { LiveItem } from './items.ts';
 
 /** The way to one subscriber, as SSE or WebSocket make it. */
 export interface Sink {
-  /** One item, or a note about the stream itself. @param id what the client sends to go on after it */
-  send(type: string, data: string, id: string | undefined): void;
+  /**
+   * One item, or a note about the stream itself.
+   *
+   * @param id what the client sends to go on after it
+   */
+  send(encoded: Encoded, id: string | undefined): void;
+  /** Bytes that it will take, about. */
+  bytesOf(encoded: Encoded): number;
   /** Bytes that the socket has not taken yet. */
   readonly waitingBytes: number;
   /** Shows the client, and whatever stands between, that the stream lives. */
@@ -16,9 +23,10 @@ export interface Sink {
  * - `ended`: the call is complete and everything of it was sent;
  * - `too_slow`: the client does not take what it is sent; come back and go on from the last id;
  * - `shutdown`: the service stops; the same;
- * - `replaced`: the same stream was taken up by another connection.
+ * - `replaced`: the same stream was taken up by another connection;
+ * - `revoked`: the credential that opened it holds no more.
  */
-export type CloseReason = 'ended' | 'too_slow' | 'shutdown' | 'replaced';
+export type CloseReason = 'ended' | 'too_slow' | 'shutdown' | 'replaced' | 'revoked';
 
 /** Beyond it partial sentences wait, the newest of each leg; finals go on. */
 export const PARTIALS_WAIT_BYTES = 65_536;
@@ -34,7 +42,7 @@ export class Outlet {
   readonly #sink: Sink;
   readonly #onDropped: () => void;
   /** The newest partial sentence of each leg that waits for room. */
-  readonly #partials = new Map<string, string>();
+  readonly #partials = new Map<string, Encoded>();
   #isClosed = false;
   #beatsWithoutRoom = 0;
 
@@ -52,33 +60,32 @@ export class Outlet {
     return this.#sink.waitingBytes < PARTIALS_WAIT_BYTES;
   }
 
-  /** @param data the item's, as JSON */
-  send(item: LiveItem, data: string, id: string | undefined): void {
+  send(item: LiveItem, encoded: Encoded, id: string | undefined): void {
     if (this.#isClosed) return;
     if (item.type === 'sentence.partial') {
-      this.#partial(item.data.leg_id, data);
+      this.#partial(item.data.leg_id, encoded);
       return;
     }
     if (item.type === 'sentence.final') this.#partials.delete(item.data.leg_id);
-    if (this.#sink.waitingBytes + data.length > WAITING_MAX_BYTES) {
+    if (this.#sink.waitingBytes + this.#sink.bytesOf(encoded) > WAITING_MAX_BYTES) {
       this.close('too_slow');
       return;
     }
-    this.#sink.send(item.type, data, id);
+    this.#sink.send(encoded, id);
   }
 
   /** A note about the stream itself. */
   note(type: 'reset' | 'hello', data: object): void {
-    if (!this.#isClosed) this.#sink.send(type, JSON.stringify(data), undefined);
+    if (!this.#isClosed) this.#sink.send(new Encoded(type, data), undefined);
   }
 
   /** The socket has room again. */
   drained(): void {
     this.#beatsWithoutRoom = 0;
-    for (const [legId, data] of this.#partials) {
+    for (const [legId, encoded] of this.#partials) {
       if (!this.hasRoom) return;
       this.#partials.delete(legId);
-      this.#sink.send('sentence.partial', data, undefined);
+      this.#sink.send(encoded, undefined);
     }
   }
 
@@ -103,12 +110,12 @@ export class Outlet {
     this.#partials.clear();
   }
 
-  #partial(legId: string, data: string): void {
+  #partial(legId: string, encoded: Encoded): void {
     if (this.hasRoom) {
-      this.#sink.send('sentence.partial', data, undefined);
+      this.#sink.send(encoded, undefined);
       return;
     }
     if (this.#partials.has(legId)) this.#onDropped();
-    this.#partials.set(legId, data);
+    this.#partials.set(legId, encoded);
   }
 }

@@ -1,5 +1,5 @@
 import type { CallId } from '../ids.ts';
-import type { CallPosition } from './position.ts';
+import { type CallPosition, START } from './position.ts';
 
 /** What a subscriber was sent of one call. */
 interface SentCall {
@@ -42,11 +42,14 @@ export class Progress {
   }
 
   positionIn(callId: CallId): CallPosition {
-    return this.#calls.get(callId) ?? { eventNo: 0, sentenceNos: new Map() };
+    return this.#calls.get(callId) ?? START;
   }
 
-  startAt(callId: CallId, { eventNo, sentenceNos }: CallPosition): void {
-    this.#calls.set(callId, { eventNo, sentenceNos: new Map(sentenceNos), hasEnded: false });
+  /** @param position `ended`: all of it was received */
+  startAt(callId: CallId, position: CallPosition | 'ended'): void {
+    const hasEnded = position === 'ended';
+    const { eventNo, sentenceNos } = hasEnded ? START : position;
+    this.#calls.set(callId, { eventNo, sentenceNos: new Map(sentenceNos), hasEnded });
   }
 
   event(callId: CallId, eventNo: number): void {

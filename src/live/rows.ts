@@ -15,6 +15,7 @@ export interface LiveStore {
   ): Promise<readonly StoredSentence[]>;
   eventsSince(callId: CallId, eventNo: number, limit: number): Promise<readonly StoredEvent[]>;
   unfinishedCalls(tenant: string | undefined, limit: number): Promise<readonly CallId[]>;
+  callsBegunSince(tenant: string | undefined, since: Date, limit: number): Promise<readonly CallId[]>;
 }
 
 /** Sentences, and events, of one reading. */
@@ -48,9 +49,21 @@ export class RowReader {
     return reading;
   }
 
-  /** @throws what the store throws */
-  unfinishedCalls(tenant: string | undefined, limit: number): Promise<readonly CallId[]> {
-    return this.#store.unfinishedCalls(tenant, limit);
+  /**
+   * Calls that go on, and those that began since then, newest first.
+   *
+   * @throws what the store throws
+   */
+  async callsToFollow(
+    tenant: string | undefined,
+    since: Date | undefined,
+    limit: number,
+  ): Promise<Iterable<CallId>> {
+    const found = await Promise.all([
+      this.#store.unfinishedCalls(tenant, limit),
+      since === undefined ? [] : this.#store.callsBegunSince(tenant, since, limit),
+    ]);
+    return new Set(found.flat());
   }
 
   async #read(callId: CallId, { eventNo, sentenceNos }: CallPosition): Promise<CallRows | undefined> {

@@ -8,10 +8,14 @@ export interface LiveSession {
   readonly progress: Progress;
   readonly filter: LiveFilter;
   readonly owner: string;
+  /** Calls that began after it may be unknown to the subscriber, also where they have ended. */
+  readonly since: Date;
 }
 
 /** How long a subscriber may stay away and still go on where it was. */
 export const SESSION_KEPT_MS = 60_000;
+/** Calls that began so long before it left may not have been heard of; and clocks differ. */
+const SINCE_BEFORE_MS = 10_000;
 /** The one that was left longest ago goes first. */
 const SESSIONS_MAX = 1_000;
 
@@ -26,10 +30,11 @@ export class LiveSessions {
     this.#clock = clock;
   }
 
-  keep(session: LiveSession): void {
+  keep(session: Omit<LiveSession, 'since'>): void {
+    const since = new Date(this.#clock.wallTime().getTime() - SINCE_BEFORE_MS);
     const nowMs = this.#clock.monotonicMs();
     for (const [id, { untilMs }] of this.#kept) if (untilMs < nowMs) this.#kept.delete(id);
-    this.#kept.set(session.id, { ...session, untilMs: nowMs + SESSION_KEPT_MS });
+    this.#kept.set(session.id, { ...session, since, untilMs: nowMs + SESSION_KEPT_MS });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > SESSIONS_MAX && oldest !== undefined) this.#kept.delete(oldest);
   }

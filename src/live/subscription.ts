@@ -3,22 +3,14 @@ import { toError } from '../errors.ts';
 import type { CallId } from '../ids.ts';
 import type { Logger } from '../log.ts';
 import { CallCursor, isSettled } from './call-cursor.ts';
+import type { Encoded } from './encoded.ts';
+import { CALLS_MAX, type Following } from './following.ts';
 import type { LiveItem } from './items.ts';
-import { contextOf, type LiveFilter, type LiveMessage, takesUp, wants } from './message.ts';
+import { contextOf, type LiveMessage, NO_FILTER, takesUp, wants } from './message.ts';
 import type { CloseReason, Outlet } from './outlet.ts';
 import { writePosition } from './position.ts';
 import type { Progress } from './progress.ts';
 import type { RowReader } from './rows.ts';
-
-/** What a subscriber follows: one call to its end, or whatever calls there are. */
-export type Following =
-  | { readonly kind: 'call'; readonly callId: CallId }
-  | {
-      readonly kind: 'many';
-      readonly filter: LiveFilter;
-      readonly sessionId: string;
-      readonly owner: string;
-    };
 
 export interface SubscriptionOptions {
   readonly following: Following;
@@ -26,7 +18,7 @@ export interface SubscriptionOptions {
   readonly progress: Progress;
   readonly outlet: Outlet;
   readonly rows: RowReader;
-  readonly jsonOf: (item: LiveItem) => string;
+  readonly encode: (item: LiveItem) => Encoded;
   /** Awaited before anything of a call is sent, once for each; where it rejects, it is asked again. */
   readonly admit: (callId: CallId) => Promise<void>;
   readonly clock: Clock;
@@ -46,8 +38,6 @@ interface Followed {
   isAdmitted: boolean;
 }
 
-/** Calls that one subscriber follows at a time; the newest are taken up at the start. */
-const CALLS_MAX = 2_000;
 const RETRY_FIRST_MS = 20;
 const RETRY_MAX_MS = 2_000;
 /** Numbers of events may have holes after a crash: after so long the next one is sent. */
@@ -85,9 +75,11 @@ export class Subscription {
       this.#follow(following.callId, true);
     } else {
       outlet.note('hello', { session: following.sessionId });
-      for (const callId of progress.goingOn) this.#follow(callId, true);
-      const unfinished = await rows.unfinishedCalls(following.filter.tenant, CALLS_MAX);
-      for (const callId of unfinished) this.#follow(callId, false);
+      for (const callId of progress.goingOn) this.#follow(callId, true, NO_ROW_MAX);
+      const { filter, since } = following;
+      for (const callId of await rows.callsToFollow(filter.tenant, since, CALLS_MAX)) {
+        this.#follow(callId, false);
+      }
     }
     this.#read();
   }
@@ -134,7 +126,7 @@ export class Subscription {
     this.#whenRoom?.();
   }
 
-  #follow(callId: CallId, isTakenUp: boolean): void {
+  #follow(callId: CallId, isTakenUp: boolean, vainReadings = 0): void {
     const { progress, clock } = this.#options;
     if (this.#calls.has(callId) || progress.hasEnded(callId) || this.#calls.size >= CALLS_MAX) return;
     const cursor = new CallCursor(progress.positionIn(callId));
@@ -142,7 +134,7 @@ export class Subscription {
     const followed = {
       cursor,
       readAtMs,
-      vainReadings: 0,
+      vainReadings,
       behindSinceMs: readAtMs,
       isTakenUp,
       isAdmitted: false,
@@ -216,18 +208,20 @@ export class Subscription {
       if (followed.vainReadings > NO_ROW_MAX) this.#leave(callId);
       return;
     }
-    if (
-      following.kind === 'many' &&
-      !followed.isTakenUp &&
-      !takesUp(following.filter, contextOf(rows.call))
-    ) {
-      this.#calls.delete(callId);
-      return;
+    if (following.kind === 'many') {
+      // The tenant always: the client may have named the call itself.
+      const { tenant } = following.filter;
+      const filter = followed.isTakenUp ? { ...NO_FILTER, tenant } : following.filter;
+      if (!takesUp(filter, contextOf(rows.call))) {
+        this.#calls.delete(callId);
+        return;
+      }
     }
     followed.isTakenUp = true;
     if (!followed.isAdmitted) {
       await this.#options.admit(callId);
       followed.isAdmitted = true;
+      followed.vainReadings = 0;
       if (outlet.isClosed()) return;
     }
     this.#send(callId, cursor.fill(rows));
@@ -264,11 +258,11 @@ export class Subscription {
   }
 
   #send(callId: CallId, items: readonly LiveItem[]): void {
-    const { following, outlet, jsonOf, progress } = this.#options;
+    const { following, outlet, encode, progress } = this.#options;
     for (const item of items) {
       const id = this.#note(callId, item);
       if (following.kind === 'many' && !wants(following.filter, item)) continue;
-      outlet.send(item, jsonOf(item), id);
+      outlet.send(item, encode(item), id);
       // What was not sent must not count as sent.
       if (outlet.isClosed() && id !== undefined) progress.goBackTo(progress.stepNo - 1);
       if (outlet.isClosed()) return;

@@ -48,6 +48,20 @@ export async function findApiToken(db: Queryable, id: string): Promise<ApiTokenR
   return rows[0];
 }
 
+/** Those of these ids that still hold. @throws what `pg` throws; see `toStoreError` */
+export async function findHoldingApiTokens(
+  db: Queryable,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'find-holding-api-tokens',
+    text: `select id from api_tokens
+            where id = any($1) and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())`,
+    values: [ids],
+  });
+  return rows.map(({ id }) => id);
+}
+
 /** @returns whether there was one that held until now. @throws what `pg` throws; see `toStoreError` */
 export async function revokeApiToken(db: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await db.query(

@@ -75,3 +75,26 @@ export async function findUnfinishedCalls(
   });
   return rows.map(({ id }) => id);
 }
+
+const FIND_CALLS_BEGUN_SINCE = {
+  name: 'find-calls-begun-since',
+  text: `
+select id from calls
+ where started_at >= $2 and ($1::text is null or tenant = $1)
+ order by started_at desc
+ limit $3`,
+};
+
+/** Newest first, also those that have ended. @throws what `pg` throws; see `toStoreError` */
+export async function findCallsBegunSince(
+  db: Queryable,
+  tenant: string | undefined,
+  since: Date,
+  limit: number,
+): Promise<readonly CallId[]> {
+  const { rows } = await db.query<{ id: CallId }>({
+    ...FIND_CALLS_BEGUN_SINCE,
+    values: [tenant ?? null, since, limit],
+  });
+  return rows.map(({ id }) => id);
+}

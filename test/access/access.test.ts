@@ -192,7 +192,7 @@ describe('pages of other origins', () => {
 
   it('are told nothing until they are configured', async () => {
     const response = await preflight(await start(), 'https://crm.example.com');
-    expect(response.status).toBe(404);
+    expect(response.status).toBe(405);
     expect(response.headers.get('access-control-allow-origin')).toBeNull();
   });
 

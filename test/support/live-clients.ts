@@ -40,6 +40,10 @@ export abstract class LiveClient {
 
   protected note(type: string, data: string): void {
     this.received.push({ type, data: JSON.parse(data) as Record<string, unknown> });
+    this.wake();
+  }
+
+  protected wake(): void {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 }
@@ -127,7 +131,7 @@ export class CurlClient extends LiveClient {
 
 /** The WebSocket of undici, which is not the library that the service has; comes back with the last id. */
 export class WebSocketClient extends LiveClient {
-  readonly #url: URL;
+  protected url: URL;
   #socket: WebSocket | undefined;
   #lastId: string | undefined;
   #isClosed = false;
@@ -135,8 +139,8 @@ export class WebSocketClient extends LiveClient {
 
   constructor(url: string) {
     super();
-    this.#url = new URL(url);
-    this.#url.protocol = 'ws:';
+    this.url = new URL(url);
+    this.url.protocol = 'ws:';
     this.#open();
   }
 
@@ -146,23 +150,89 @@ export class WebSocketClient extends LiveClient {
     return Promise.resolve();
   }
 
+  protected address(lastId: string | undefined): string {
+    if (lastId !== undefined) this.url.searchParams.set('after', lastId);
+    return this.url.href;
+  }
+
+  protected firstMessage(): string | undefined {
+    return undefined;
+  }
+
   #open(): void {
-    if (this.#lastId !== undefined) this.#url.searchParams.set('after', this.#lastId);
-    const socket = new WebSocket(this.#url.href);
+    if (this.#isClosed) return;
+    const socket = new WebSocket(this.address(this.#lastId));
     this.#socket = socket;
+    socket.addEventListener('open', () => {
+      const message = this.firstMessage();
+      if (message !== undefined) socket.send(message);
+    });
     socket.addEventListener('message', ({ data }) => {
       const message = JSON.parse(data as string) as { type: string; id?: string; data: unknown };
       this.note(message.type, JSON.stringify(message.data));
       this.#lastId = message.id ?? this.#lastId;
     });
-    socket.addEventListener('error', () => undefined);
+    // Of an attempt that failed undici tells an error alone.
+    socket.addEventListener('error', () => {
+      this.#openAgain(socket);
+    });
     socket.addEventListener('close', ({ code, reason }) => {
-      if (code === 1000) this.closeReason = reason;
-      else if (!this.#isClosed) {
-        setTimeout(() => {
-          this.#open();
-        }, 50);
+      if (code === 1000 || code >= 4400) {
+        this.closeReason = reason;
+        this.wake();
+      } else {
+        this.#openAgain(socket);
       }
     });
+  }
+
+  #openAgain(after: WebSocket): void {
+    if (this.#isClosed || this.#socket !== after) return;
+    this.#socket = undefined;
+    setTimeout(() => {
+      this.#open();
+    }, 50);
+  }
+}
+
+/** Tells in its first message where it goes on in each call, from what it has received; wherever the service is now. */
+export class PositionsClient extends WebSocketClient {
+  #heardAt: number | undefined;
+
+  constructor(url: string) {
+    super(`${url}/v1/live`);
+  }
+
+  /** From the next connection on. */
+  moveTo(url: string): void {
+    this.url = new URL(`${url}/v1/live`);
+    this.url.protocol = 'ws:';
+  }
+
+  protected override note(type: string, data: string): void {
+    super.note(type, data);
+    this.#heardAt = Date.now();
+  }
+
+  protected override address(): string {
+    this.url.searchParams.set('resume', 'positions');
+    return this.url.href;
+  }
+
+  protected override firstMessage(): string {
+    const idsSeen = new Set(this.of('call').map(({ call_id }) => String(call_id)));
+    const positions = Object.fromEntries([...idsSeen].map((id) => [id, this.#positionIn(id)]));
+    const since = this.#heardAt === undefined ? undefined : new Date(this.#heardAt - 10_000);
+    return JSON.stringify({ positions, since });
+  }
+
+  #positionIn(callId: string): string {
+    const ofCall = (type: string): readonly Record<string, unknown>[] =>
+      this.of(type).filter(({ call_id }) => call_id === callId);
+    if (ofCall('call').some(({ state }) => state === 'complete')) return 'end';
+    const last = new Map(ofCall('sentence.final').map(({ leg_no, sentence_no }) => [leg_no, sentence_no]));
+    const legs = [...last].map(([legNo, sentenceNo]) => `;${String(legNo)}:${String(sentenceNo)}`);
+    const eventNo = Math.max(0, ...ofCall('call.event').map(({ event_no }) => Number(event_no)));
+    return `${eventNo}${legs.join('')}`;
   }
 }

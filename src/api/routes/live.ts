@@ -1,23 +1,21 @@
-import fastifyWebsocket, { type WebSocket } from '@fastify/websocket';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import fastifyWebsocket from '@fastify/websocket';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
 import { issueTicket, TICKET_VALID_MS } from '../../access/tickets.ts';
 import { CallscribeError } from '../../errors.ts';
 import type { CallId } from '../../ids.ts';
 import type { Connection, Subscriber } from '../../live/feed.ts';
+import type { ManyStart } from '../../live/following.ts';
 import type { Sink } from '../../live/outlet.ts';
 import { type CallPosition, POSITION_MAX_CHARACTERS, readPosition, START } from '../../live/position.ts';
 import { ENDED } from '../../live/subscription.ts';
-import { toStoreError } from '../../store/pool.ts';
 import type { AddRoutes, ApiContext } from '../context.ts';
+import { streamEvents, streamOver, takePlace } from '../live-stream.ts';
 import { recordRead } from '../reads.ts';
+import { receiveResumeMessage, RESUME_MESSAGE_MAX_BYTES } from '../resume-message.ts';
 import { callParams, NOT_FOUND, PROBLEMS, textOf } from '../schemas.ts';
-import { sseSink, webSocketSink } from '../streams.ts';
 import { findCall, seenTenant } from '../tenant.ts';
-
-/** Clients have nothing to say on these sockets. */
-const CLIENT_MESSAGE_MAX_BYTES = 4_096;
 
 const lastId = z
   .string()
@@ -40,6 +38,12 @@ const liveQuery = z.object({
     .optional()
     .describe('In which a call is taken up; it is followed from there to its end'),
   after: lastId.optional(),
+  resume: z
+    .literal('positions')
+    .optional()
+    .describe(
+      'WebSocket over many calls: the first message of the client says where it goes on in each call',
+    ),
   ticket,
 });
 
@@ -55,7 +59,7 @@ const STREAM = { content: { 'text/event-stream': { schema: EVENTS } }, descripti
 export const addLiveRoutes: AddRoutes = async (app, context) => {
   const { pool, live } = context;
   await app.register(fastifyWebsocket, {
-    options: { maxPayload: CLIENT_MESSAGE_MAX_BYTES, perMessageDeflate: false },
+    options: { maxPayload: RESUME_MESSAGE_MAX_BYTES, perMessageDeflate: false },
   });
 
   app.get(
@@ -83,7 +87,8 @@ export const addLiveRoutes: AddRoutes = async (app, context) => {
       const after = headers['last-event-id'] ?? query.after;
       if (after?.endsWith(ENDED)) return reply.code(204).send(null);
       const position = positionOf(after);
-      streamEvents(context, reply, (sink) =>
+      takePlace(context, request);
+      streamEvents(context, request, reply, (sink) =>
         live.followCall(params.id, position, subscriberOf(context, request, sink)),
       );
       return reply;
@@ -102,18 +107,23 @@ export const addLiveRoutes: AddRoutes = async (app, context) => {
       headers: callHeaders,
       response: { 200: STREAM, ...PROBLEMS, ...NOT_FOUND },
     },
-    preHandler: async ({ principal, query }) => {
-      const { call, after } = query;
-      if (call === undefined) return;
-      await findCall(pool, principal, call.toLowerCase() as CallId);
-      positionOf(after);
+    preHandler: async (request) => {
+      const { call, after, resume } = request.query;
+      if (resume !== undefined) checkResume(request);
+      if (call !== undefined) {
+        await findCall(pool, request.principal, call.toLowerCase() as CallId);
+        positionOf(after);
+      }
+      takePlace(context, request);
     },
     handler: (request, reply) => {
-      streamEvents(context, reply, (sink) => follow(request, sink));
+      streamEvents(context, request, reply, (sink) => follow(request, sink));
       return reply;
     },
-    wsHandler: (socket, request) => {
-      streamOver(context, socket, (sink) => follow(request, sink));
+    wsHandler: async (socket, request) => {
+      const start = request.query.resume === undefined ? undefined : await receiveResumeMessage(socket);
+      if (request.query.resume !== undefined && start === undefined) return;
+      streamOver(context, request, socket, (sink) => follow(request, sink, start));
     },
   });
 
@@ -134,15 +144,14 @@ export const addLiveRoutes: AddRoutes = async (app, context) => {
     },
   );
 
-  function follow(request: LiveRequest, sink: Sink): Promise<Connection> {
-    const { call, tenant, agent, role, state, after } = request.query;
+  function follow(request: LiveRequest, sink: Sink, start = startOf(request)): Promise<Connection> {
+    const { call, tenant, agent, role, state } = request.query;
     const subscriber = subscriberOf(context, request, sink);
-    const from = after ?? request.headers['last-event-id'];
     if (call !== undefined) {
-      return live.followCall(call.toLowerCase() as CallId, positionOf(from), subscriber);
+      return live.followCall(call.toLowerCase() as CallId, positionOf(afterOf(request)), subscriber);
     }
     const filter = { tenant: seenTenant(request.principal, tenant), agent, role, state };
-    return live.followMany(filter, typeof from === 'string' ? from : undefined, subscriber);
+    return live.followMany(filter, start, subscriber);
   }
 };
 
@@ -150,6 +159,24 @@ type LiveRequest = FastifyRequest & {
   readonly query: z.infer<typeof liveQuery>;
   readonly headers: z.infer<typeof callHeaders>;
 };
+
+const afterOf = ({ query, headers }: LiveRequest): string | undefined =>
+  query.after ?? headers['last-event-id'];
+
+function startOf(request: LiveRequest): ManyStart {
+  const lastId = afterOf(request);
+  return lastId === undefined ? { kind: 'beginning' } : { kind: 'after', lastId };
+}
+
+/** @throws {CallscribeError} REQUEST_INVALID */
+function checkResume(request: LiveRequest): void {
+  const isManyOverSocket = request.headers.upgrade !== undefined && request.query.call === undefined;
+  if (isManyOverSocket && afterOf(request) === undefined) return;
+  throw new CallscribeError(
+    'REQUEST_INVALID',
+    'resume=positions is for a WebSocket over many calls, and in place of after= or Last-Event-ID',
+  );
+}
 
 /** @throws {CallscribeError} CURSOR_INVALID */
 function positionOf(id: string | undefined): CallPosition {
@@ -168,61 +195,5 @@ function subscriberOf({ pool }: ApiContext, request: FastifyRequest, sink: Sink)
     owner: request.principal.tokenId,
     sink,
     admit: (callId) => recordRead(pool, request, 'live', [callId]),
-  };
-}
-
-/** Hands the answer over to a stream. */
-function streamEvents(
-  context: ApiContext,
-  reply: FastifyReply,
-  start: (sink: Sink) => Promise<Connection>,
-): void {
-  reply.hijack();
-  const { raw } = reply;
-  const stream = startStream(context, start(sseSink(raw, reply.getHeaders())), () => raw.destroy());
-  raw.on('drain', stream.drained);
-  raw.on('close', stream.gone);
-  raw.on('error', stream.gone);
-}
-
-function streamOver(
-  context: ApiContext,
-  socket: WebSocket,
-  start: (sink: Sink) => Promise<Connection>,
-): void {
-  const sink = webSocketSink(socket, () => {
-    stream.drained();
-  });
-  const stream = startStream(context, start(sink), () => {
-    socket.close(1011, 'internal');
-  });
-  socket.on('close', stream.gone);
-  socket.on('error', stream.gone);
-}
-
-/** A connection that is still being made may be gone before. */
-function startStream(
-  { logger }: Pick<ApiContext, 'logger'>,
-  connecting: Promise<Connection>,
-  fail: () => void,
-): Connection {
-  let connection: Connection | undefined;
-  let isGone = false;
-  connecting.then(
-    (made) => {
-      connection = made;
-      if (isGone) made.gone();
-    },
-    (thrown: unknown) => {
-      logger.error({ err: toStoreError(thrown) }, 'a live stream could not begin');
-      fail();
-    },
-  );
-  return {
-    drained: () => connection?.drained(),
-    gone: () => {
-      isGone = true;
-      connection?.gone();
-    },
   };
 }
