@@ -63,6 +63,7 @@ describe('migrate', () => {
       'legs',
       'schema_migrations',
       'sentences',
+      'transcriptions',
       'webhook_endpoints',
       'webhook_messages',
     ]);
