@@ -55,7 +55,7 @@ it('rows of before become searchable, also where it was broken off, and all inde
   broken.abort();
   expect(await fillSearch(pool, { signal: broken.signal })).toEqual([]);
   const elsewhere = await pool.connect();
-  await elsewhere.query('select pg_advisory_lock(3914677202)');
+  await elsewhere.query('select pg_advisory_lock(3914677203)');
   expect(await fillSearch(pool, { signal: never })).toBeUndefined();
   elsewhere.release(true);
 
