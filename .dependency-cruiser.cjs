@@ -5,7 +5,8 @@
  */
 
 /** Ground files that every room may use. */
-const GROUND = '^src/(errors|clock|crc32|directory|ids|lease|log|secret|seeded-random|within)\\.ts$';
+const GROUND =
+  '^src/(address-blocks|errors|clock|crc32|directory|ids|lease|log|secret|seeded-random|within)\\.ts$';
 
 /**
  * room → rooms whose values it may import. A type may come from one room more, where it says so; everything else
@@ -103,7 +104,7 @@ const PURE = [
   'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames|audio-rates|audio-header|audio-check|models|parameters|result-queue|recognition-result)',
   'recording/(container|frames|block-builder|block-index|replayed-audio|stereo-mix|recording-file)',
   'outbox/(record|memory-tail)',
-  'routing/(pattern|time-window|facts|matching|routes-schema|source-blocks|read-routes)',
+  'routing/(pattern|time-window|facts|matching|routes-schema|read-routes)',
   'queue/(jobs|parcel)',
   'webhooks/(events|addresses|verdict)',
   'bus/packets',

@@ -5,6 +5,7 @@ import { z } from 'zod';
 
 import { type EnvironmentToken, parseEnvironmentToken } from './access/environment-tokens.ts';
 import type { OidcOptions } from './access/oidc.ts';
+import { isAddressBlock } from './address-blocks.ts';
 import type { ResiliencePolicy } from './asr/resilience-policy.ts';
 import { CallscribeError } from './errors.ts';
 import { DIGEST_ALGORITHMS, type DigestAuthentication } from './sip/digest.ts';
@@ -272,7 +273,7 @@ const environment = z.object({
     (['store', 'hide'] as const).find((able) => able === value),
   ).default('hide'),
   SIP_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
-    list(value, (part) => (isCidr(part) ? part : undefined)),
+    list(value, (part) => (isAddressBlock(part) ? part : undefined)),
   ).default(PRIVATE_NETWORKS.split(',')),
   SIP_JOIN_HEADERS: setting('a comma list of header names', (value) =>
     list(value, (part) => (/^[\w.!%*+`'~-]{1,64}$/.test(part) ? part.toLowerCase() : undefined)),
@@ -325,7 +326,7 @@ const environment = z.object({
   ACCESS_LOG_KEEP_DAYS: integer(1, 36_500),
   CALL_HANGS_HOURS: integer(1, 8_760).default(24),
   WEBHOOK_ALLOW: setting('a comma list of addresses or CIDR blocks', (value) =>
-    list(value, (part) => (isCidr(part) ? part : undefined)),
+    list(value, (part) => (isAddressBlock(part) ? part : undefined)),
   ).default([]),
   WEBHOOK_TIMEOUT_SECONDS: integer(1, 60).default(15),
   WEBHOOK_RETRY_HOURS: integer(1, 720).default(72),
@@ -344,10 +345,6 @@ const environment = z.object({
 function parseDigestUser(value: string): { name: string; secret: string } | undefined {
   const match = /^([^:\s]+):(.+)$/.exec(value);
   return match === null ? undefined : { name: match[1] ?? '', secret: match[2] ?? '' };
-}
-
-function isCidr(value: string): boolean {
-  return ipaddr.isValid(value) || ipaddr.isValidCIDR(value);
 }
 
 /**

@@ -5,17 +5,15 @@
 import process from 'node:process';
 
 import Table from 'cli-table3';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 
-import { loadConfig } from '../src/config.ts';
 import { CallscribeError, toError } from '../src/errors.ts';
-import { createLogger, silentLogger } from '../src/log.ts';
+import { silentLogger } from '../src/log.ts';
 import { type DeadLetterRow, dropDeadLetter, loadDeadLetters } from '../src/store/dead-letters.ts';
 import type { Pool } from '../src/store/pool.ts';
-import { CloseStack } from './close-stack.ts';
+import { parseCommand, withStore } from './command.ts';
 import { runRoot } from './main.ts';
 import { replayDeadLetter } from './replay-dead-letter.ts';
-import { databaseUrlOf, openStore } from './stores.ts';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -28,12 +26,7 @@ interface Order {
 await runRoot(async () => {
   const order = readOrder(process.argv.slice(2));
   if (order === undefined) return;
-  const closers = new CloseStack();
-  try {
-    await carryOut(order, await openPool(closers));
-  } finally {
-    await closers.close();
-  }
+  await withStore((pool) => carryOut(order, pool));
 });
 
 function readOrder(args: readonly string[]): Order | undefined {
@@ -54,26 +47,11 @@ function readOrder(args: readonly string[]): Order | undefined {
   add('show', 'what they hold, one JSON object a line; it may be speech', ' <ids...>');
   add('replay', 'write their rows now; those that cannot be written stay', ' <ids...>');
   add('drop', 'delete them; what they hold is lost', ' <ids...>');
-  try {
-    command.parse([...args], { from: 'user' });
-  } catch (thrown) {
-    if (!(thrown instanceof CommanderError)) throw thrown;
-    if (thrown.code === 'commander.helpDisplayed') return undefined;
-    throw new CallscribeError('USAGE', `${thrown.message}\n${command.helpInformation()}`);
-  }
+  if (parseCommand(command, args) === 'help') return undefined;
   if (order !== undefined && order.ids !== 'all' && !order.ids.every((id) => /^\d{1,18}$/.test(id))) {
     throw new CallscribeError('USAGE', 'expected the numbers that `list` shows, or `all`');
   }
   return order;
-}
-
-async function openPool(closers: CloseStack): Promise<Pool> {
-  const config = loadConfig(process.env);
-  const logger = createLogger({
-    level: process.env['LOG_LEVEL'] ?? 'error',
-    format: process.stderr.isTTY ? 'pretty' : 'json',
-  });
-  return openStore(await databaseUrlOf(config, logger, closers), logger, closers);
 }
 
 async function carryOut({ action, ids }: Order, pool: Pool): Promise<void> {

@@ -77,6 +77,7 @@ async function demo(keep: boolean, signal: AbortSignal): Promise<boolean> {
   const comparison = compareWithScript(await loadSampleScript(), sentences);
   for (const line of comparisonLines(comparison)) print(line);
   print();
+  print(`API, with its description: ${service.httpUrl}/docs`);
   print(`Health, readiness and metrics: ${service.httpUrl}/healthz /readyz /metrics`);
   if (keep) await keepRunning(service, signal);
   else print(pc.dim('npm run demo -- --keep leaves it running; npm start runs the service.'));

@@ -47,6 +47,8 @@ export interface IntakeDeps {
 /** The intake: SIP in → legs → sentences to the queue and to the live hub. `close()` drains. */
 export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isReady(): boolean }> {
   const { config, metrics, clock, sip } = deps;
+  // First: a wrong file must leave nothing open.
+  const routes = await openCallRoutes(config, deps);
   const registry = new CallRegistry(config.maxLegs);
   const ports = new PortPool({
     address: config.rtp.address ?? (await wildcardAddress()),
@@ -61,7 +63,6 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   const recovery = await openCallRecovery(deps);
   const answeredCalls = noteAnsweredCalls(deps);
   const relay = new LiveRelay(deps.live, deps.bus);
-  const routes = await openCallRoutes(config, deps);
   const services: IntakeServices = {
     ...deps,
     recordings,

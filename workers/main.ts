@@ -56,10 +56,11 @@ export async function runRoot(root: () => Promise<void>): Promise<void> {
     const error = toError(thrown);
     const text = error instanceof CallscribeError ? error.message : (error.stack ?? error.message);
     process.stderr.write(`${text}\n`);
-    process.exitCode = error instanceof ConfigError || isUsage(error) ? 2 : 1;
+    process.exitCode = error instanceof ConfigError || isWrongUse(error) ? 2 : 1;
   }
 }
 
-function isUsage(error: Error): boolean {
-  return error instanceof CallscribeError && error.code === 'USAGE';
+/** Of arguments, or of a file that the configuration names. */
+function isWrongUse(error: Error): boolean {
+  return error instanceof CallscribeError && (error.code === 'USAGE' || error.code === 'ROUTES_INVALID');
 }

@@ -1,11 +1,7 @@
-import { randomUUID } from 'node:crypto';
-
 import { createResilientOpener } from '../src/asr/resilient-session.ts';
 import type { Bus } from '../src/bus/bus.ts';
 import { systemClock } from '../src/clock.ts';
-import { type Config, ConfigError } from '../src/config.ts';
-import type { ApiKey } from '../src/dashscope/connection.ts';
-import { KeyFile } from '../src/dashscope/key-file.ts';
+import type { Config } from '../src/config.ts';
 import type { Edge } from '../src/edge/edge.ts';
 import { CallscribeError } from '../src/errors.ts';
 import { type HttpServer, startHttpServer } from '../src/http/server.ts';
@@ -16,11 +12,7 @@ import type { Logger } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
 import { QueuePublisher } from '../src/queue/publisher.ts';
-import { claimPorts } from '../src/rtp/port-claim.ts';
-import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
-import { SANDBOX_RATE_LIMIT, startSandbox } from '../src/sandbox/server.ts';
-import { migrate } from '../src/store/migrate.ts';
-import { checkDatabase, createPool, type Pool } from '../src/store/pool.ts';
+import type { Pool } from '../src/store/pool.ts';
 import { WEBHOOK_POLICY } from '../src/webhooks/verdict.ts';
 import { startApiRole } from './api.ts';
 import { startCallsRole } from './calls.ts';
@@ -28,11 +20,12 @@ import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
 import { observeOutbox } from './observe-outbox.ts';
 import { observeProcess } from './observe-process.ts';
+import { claimConfiguredPorts } from './ports.ts';
+import { findRecogniser, type Recogniser } from './recogniser.ts';
 import { openRecognition } from './recognition.ts';
-import { namedVocabularies } from './routes.ts';
 import { startSentencesRole } from './sentences.ts';
 import { type SipSide, startSipSide } from './sip-side.ts';
-import { databaseUrlOf, openBackend, openBus } from './stores.ts';
+import { databaseUrlOf, openBackend, openBus, openStore } from './stores.ts';
 import { startSweeper } from './sweeper.ts';
 import { startWebhooksRole } from './webhooks.ts';
 
@@ -79,12 +72,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
 }
 
-interface Recogniser {
-  readonly kind: 'sandbox' | 'dashscope';
-  readonly url: string;
-  readonly apiKey: ApiKey;
-}
-
 class Starter {
   readonly #options: ServiceOptions;
   readonly #closers: CloseStack;
@@ -116,7 +103,8 @@ class Starter {
       return this.#service(http.url, undefined, { sipAddresses: edge.sipAddresses, recogniser: undefined });
     }
     const databaseUrl = await this.#databaseUrl();
-    const pool = databaseUrl === undefined ? undefined : await this.#openStore(databaseUrl);
+    if (databaseUrl !== undefined) this.#step('bringing the database to the newest schema');
+    const pool = databaseUrl === undefined ? undefined : await openStore(databaseUrl, logger, this.#closers);
     const backend = openBackend(config, databaseUrl);
     const bus = openBus(config, databaseUrl, { logger, metrics: this.#metrics });
     this.#closers.add(() => bus.close());
@@ -155,16 +143,6 @@ class Starter {
     if (!needed || config.databaseUrl !== undefined) return config.databaseUrl;
     this.#step('starting the embedded Postgres (the first start takes some seconds)');
     return databaseUrlOf(config, logger, this.#closers);
-  }
-
-  async #openStore(databaseUrl: string): Promise<Pool> {
-    const { logger } = this.#options;
-    const pool = createPool({ databaseUrl, logger });
-    this.#closers.add(() => pool.end());
-    await checkDatabase(pool);
-    this.#step('bringing the database to the newest schema');
-    await migrate(databaseUrl, logger);
-    return pool;
   }
 
   async #startWriters(pool: Pool, backend: QueueBackend, bus: Bus): Promise<void> {
@@ -216,7 +194,7 @@ class Starter {
 
   async #startIntake(backend: QueueBackend, bus: Bus): Promise<Pick<Service, 'sipAddresses' | 'recogniser'>> {
     const { config, logger } = this.#options;
-    await this.#claimPorts();
+    await claimConfiguredPorts(config, logger, this.#closers);
     const recogniser = await this.#recogniser();
     const recognition = openRecognition({
       ...recogniser,
@@ -249,34 +227,7 @@ class Starter {
 
   /** The same for all roles of the process. */
   #recogniser(): Promise<Recogniser> {
-    return (this.#recogniserFound ??= this.#findRecogniser());
-  }
-
-  async #findRecogniser(): Promise<Recogniser> {
-    const { config, logger } = this.#options;
-    const { apiKey, apiKeyFile, wsUrl } = config.dashscope;
-    if (wsUrl !== undefined) {
-      const key = apiKeyFile === undefined ? (apiKey ?? 'no-key-configured') : new KeyFile(apiKeyFile).apiKey;
-      return { kind: 'dashscope', url: wsUrl, apiKey: key };
-    }
-    this.#step('starting the sandbox in place of DashScope (it recognises no speech, it reads captions)');
-    const sandboxKey = randomUUID();
-    const sandbox = await startSandbox({
-      host: '127.0.0.1',
-      port: 0,
-      apiKeys: [sandboxKey],
-      recogniser: captionsRecogniser,
-      // Hot words that are named exist, whatever they are: their lists are not here.
-      vocabularies: await namedVocabularies(config, logger),
-      rateLimit: SANDBOX_RATE_LIMIT,
-      logger,
-    });
-    this.#closers.add(() => sandbox.close());
-    logger.warn(
-      { recogniser: captionsRecogniser.description },
-      'sandbox in place of DashScope: no real recognition',
-    );
-    return { kind: 'sandbox', url: sandbox.url, apiKey: sandboxKey };
+    return (this.#recogniserFound ??= findRecogniser(this.#options, this.#closers));
   }
 
   async #startSipSide(): Promise<SipSide> {
@@ -285,32 +236,6 @@ class Starter {
     const sip = await startSipSide({ config, metrics: this.#metrics, logger, clock: systemClock });
     this.#closers.add(() => sip.close());
     return sip;
-  }
-
-  /** Ports rest before they are used again, which holds only while no other process uses them. */
-  async #claimPorts(): Promise<void> {
-    const { config, logger } = this.#options;
-    const { portMin: firstPort, portMax: lastPort } = config.rtp;
-    const { drachtio } = config;
-    const sipServer = drachtio === undefined ? undefined : `${drachtio.host}:${drachtio.port}`;
-    const claim = await claimPorts({ firstPort, lastPort, sipServer });
-    this.#closers.add(() => claim.release());
-    for (const other of claim.overlapping) {
-      if (sipServer !== undefined && other.sipServer === sipServer) {
-        const theirs = `${other.firstPort}-${other.lastPort}`;
-        throw new ConfigError([
-          {
-            name: 'RTP_PORTS',
-            found: `${firstPort}-${lastPort}, while process ${other.pid} has ${theirs} and shares our calls`,
-            allowed: 'a range of its own for each intake of a machine',
-          },
-        ]);
-      }
-      logger.warn(
-        { pid: other.pid, ports: `${other.firstPort}-${other.lastPort}` },
-        'another process uses the same RTP_PORTS: they do not rest between its calls and ours',
-      );
-    }
   }
 
   /** It listens where the intakes are told to connect, so that one environment serves both. */

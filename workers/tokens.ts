@@ -5,18 +5,15 @@
 import process from 'node:process';
 
 import Table from 'cli-table3';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 
 import { createApiToken, type NewApiToken } from '../src/access/api-tokens.ts';
 import { isScope, SCOPES } from '../src/access/principal.ts';
-import { loadConfig } from '../src/config.ts';
 import { CallscribeError } from '../src/errors.ts';
-import { createLogger } from '../src/log.ts';
 import { type ApiTokenRow, loadApiTokens, revokeApiToken } from '../src/store/api-tokens.ts';
 import type { Pool } from '../src/store/pool.ts';
-import { CloseStack } from './close-stack.ts';
+import { parseCommand, withStore } from './command.ts';
 import { runRoot } from './main.ts';
-import { databaseUrlOf, openStore } from './stores.ts';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -31,17 +28,7 @@ const DAY_MS = 86_400_000;
 await runRoot(async () => {
   const order = readOrder(process.argv.slice(2));
   if (order === undefined) return;
-  const closers = new CloseStack();
-  try {
-    const config = loadConfig(process.env);
-    const logger = createLogger({
-      level: process.env['LOG_LEVEL'] ?? 'error',
-      format: process.stderr.isTTY ? 'pretty' : 'json',
-    });
-    await carryOut(order, await openStore(await databaseUrlOf(config, logger, closers), logger, closers));
-  } finally {
-    await closers.close();
-  }
+  await withStore((pool) => carryOut(order, pool));
 });
 
 /** @returns undefined where help was asked for. @throws {CallscribeError} USAGE */
@@ -73,13 +60,7 @@ function readOrder(args: readonly string[]): Order | undefined {
     .action((id: string) => {
       order = { action: 'revoke', id };
     });
-  try {
-    command.parse([...args], { from: 'user' });
-  } catch (thrown) {
-    if (!(thrown instanceof CommanderError)) throw thrown;
-    if (thrown.code === 'commander.helpDisplayed') return undefined;
-    throw new CallscribeError('USAGE', `${thrown.message}\n${command.helpInformation()}`);
-  }
+  if (parseCommand(command, args) === 'help') return undefined;
   return order;
 }
 

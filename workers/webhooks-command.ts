@@ -5,13 +5,12 @@
 import process from 'node:process';
 
 import Table from 'cli-table3';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 
 import { systemClock } from '../src/clock.ts';
-import { type Config, loadConfig } from '../src/config.ts';
+import type { Config } from '../src/config.ts';
 import { CallscribeError } from '../src/errors.ts';
 import { isUuid } from '../src/ids.ts';
-import { createLogger } from '../src/log.ts';
 import { Secret } from '../src/secret.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { loadDeadMessages, replayDeadMessages } from '../src/store/webhook-dead.ts';
@@ -28,9 +27,8 @@ import {
 import { newSecret, parseEndpointUrl, parseEventTypes, SECRET_OVERLAP_MS } from '../src/webhooks/endpoint.ts';
 import { WEBHOOK_EVENT_TYPES } from '../src/webhooks/events.ts';
 import { tryEndpoint } from '../src/webhooks/try-endpoint.ts';
-import { CloseStack } from './close-stack.ts';
+import { parseCommand, withStore } from './command.ts';
 import { runRoot } from './main.ts';
-import { databaseUrlOf, openStore } from './stores.ts';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -39,18 +37,7 @@ type Order = (pool: Pool, config: Config) => Promise<void>;
 await runRoot(async () => {
   const order = readOrder(process.argv.slice(2));
   if (order === undefined) return;
-  const closers = new CloseStack();
-  try {
-    const config = loadConfig(process.env);
-    const logger = createLogger({
-      level: process.env['LOG_LEVEL'] ?? 'error',
-      format: process.stderr.isTTY ? 'pretty' : 'json',
-    });
-    const pool = await openStore(await databaseUrlOf(config, logger, closers), logger, closers);
-    await order(pool, config);
-  } finally {
-    await closers.close();
-  }
+  await withStore(order);
 });
 
 function readOrder(args: readonly string[]): Order | undefined {
@@ -119,14 +106,12 @@ function readOrder(args: readonly string[]): Order | undefined {
       order = (pool) => replay(pool, known, which);
     });
   try {
-    command.parse([...args], { from: 'user' });
+    if (parseCommand(command, args) === 'help') return undefined;
   } catch (thrown) {
     if (thrown instanceof CallscribeError && thrown.code === 'WEBHOOK_INVALID') {
       throw new CallscribeError('USAGE', thrown.message);
     }
-    if (!(thrown instanceof CommanderError)) throw thrown;
-    if (thrown.code === 'commander.helpDisplayed') return undefined;
-    throw new CallscribeError('USAGE', `${thrown.message}\n${command.helpInformation()}`);
+    throw thrown;
   }
   return order;
 }

@@ -36,7 +36,7 @@ function conditionText(condition: Condition): string {
     case 'metadata':
       return `${condition.kind} ${condition.name}: ${sources(condition)}`;
     case 'source':
-      return `source ${condition.blocks.join(', ')}`;
+      return `source ${condition.texts.join(', ')}`;
     case 'call':
       return `call ${condition.is}`;
     case 'time':

@@ -49,7 +49,7 @@ function ask(condition: Condition, facts: RouteFacts): Finding {
       return askTexts(condition, texts);
     }
     case 'source':
-      return { condition, holds: condition.contains(facts.source), saw: [facts.source] };
+      return { condition, holds: condition.blocks.contains(facts.source), saw: [facts.source] };
     case 'call':
       return { condition, holds: condition.is === facts.kind, saw: [facts.kind] };
     case 'time':

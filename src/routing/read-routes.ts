@@ -1,11 +1,11 @@
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 
+import { AddressBlocks } from '../address-blocks.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
 import { readPattern } from './pattern.ts';
 import type { Condition, RouteRule, Routes, RouteSettings } from './route-rules.ts';
 import { type RoutesFile, routesSchema, type RuleOfFile } from './routes-schema.ts';
-import { sourceMatcher } from './source-blocks.ts';
 import { readMinute } from './time-window.ts';
 
 /** Something in the file that is not as it must be. */
@@ -126,7 +126,7 @@ function conditionsOf(when: RuleOfFile['when']): readonly Condition[] {
   if (when.call !== undefined) conditions.push({ kind: 'call', is: when.call });
   if (when.source !== undefined) {
     const blocks = listOf(when.source);
-    conditions.push({ kind: 'source', blocks, contains: sourceMatcher(blocks) });
+    conditions.push({ kind: 'source', texts: blocks, blocks: new AddressBlocks(blocks) });
   }
   for (const [kind, texts] of [
     ['called', when.called],

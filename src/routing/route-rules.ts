@@ -1,3 +1,4 @@
+import type { AddressBlocks } from '../address-blocks.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
 import type { Pattern } from './pattern.ts';
 import type { TimeWindow } from './time-window.ts';
@@ -8,11 +9,7 @@ export type Condition =
       readonly kind: 'called' | 'calling' | 'request-uri' | 'participant';
       readonly patterns: readonly Pattern[];
     }
-  | {
-      readonly kind: 'source';
-      readonly blocks: readonly string[];
-      readonly contains: (address: string) => boolean;
-    }
+  | { readonly kind: 'source'; readonly texts: readonly string[]; readonly blocks: AddressBlocks }
   | { readonly kind: 'header' | 'metadata'; readonly name: string; readonly patterns: readonly Pattern[] }
   | { readonly kind: 'call'; readonly is: 'siprec' | 'plain' }
   | { readonly kind: 'time'; readonly windows: readonly TimeWindow[] };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
+import { isAddressBlock } from '../address-blocks.ts';
 import { readPattern } from './pattern.ts';
-import { isBlock } from './source-blocks.ts';
 import { isZone, readMinute, WEEKDAYS } from './time-window.ts';
 
 const RULES_MAX = 1_000;
@@ -25,7 +25,7 @@ const patterns = z.union([pattern, z.array(pattern).min(1).max(LIST_MAX)]);
 
 const block = z
   .string()
-  .refine(isBlock, 'expected an address or a CIDR block')
+  .refine(isAddressBlock, 'expected an address or a CIDR block')
   .describe('An address or a CIDR block');
 
 const minute = z

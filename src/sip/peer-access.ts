@@ -1,5 +1,5 @@
+import { AddressBlocks } from '../address-blocks.ts';
 import type { Clock } from '../clock.ts';
-import { PeerFilter } from './peer-filter.ts';
 import { SourceLimiter, type SourceLimiterOptions } from './source-limiter.ts';
 
 /** What is done for an address: `refuse` answers what it asks with 403, `ignore` nothing at all. */
@@ -28,13 +28,13 @@ const VERDICTS_MAX = 10_000;
 /** Who is served, and how often everybody else is told that they are not. One for a process, whatever its SIP edge. */
 export class PeerAccess {
   readonly #options: PeerAccessOptions;
-  readonly #filter: PeerFilter;
+  readonly #filter: AddressBlocks;
   readonly #verdicts = new Map<string, boolean>();
   readonly #answers: SourceLimiter;
 
   constructor(options: PeerAccessOptions) {
     this.#options = options;
-    this.#filter = new PeerFilter(options.allow);
+    this.#filter = new AddressBlocks(options.allow);
     this.#answers = new SourceLimiter(options.answers ?? ANSWERS, options.clock.monotonicMs());
   }
 
@@ -55,7 +55,7 @@ export class PeerAccess {
     const known = this.#verdicts.get(address);
     if (known !== undefined) return known;
     if (this.#verdicts.size >= VERDICTS_MAX) this.#verdicts.clear();
-    const found = this.#filter.allows(address);
+    const found = this.#filter.contains(address);
     this.#verdicts.set(address, found);
     return found;
   }

@@ -1,14 +1,12 @@
 import type { CallId } from '../ids.ts';
+import { SENTENCE_COLUMNS } from './load-transcript.ts';
 import type { Queryable } from './pool.ts';
 import type { StoredEvent, StoredSentence } from './stored.ts';
 
 const LOAD_SENTENCES_SINCE = {
   name: 'load-sentences-since',
   text: `
-select leg_id as "legId", leg_no as "legNo", role, sentence_no as "sentenceNo", begin_ms as "beginMs",
-       end_ms as "endMs", begin_at as "beginAt", end_at as "endAt", text, words, emo_tag as "emoTag",
-       emo_confidence as "emoConfidence", asr_task_id as "asrTaskId",
-       concealed_ms as "concealedMs", stored_at as "storedAt"
+select ${SENTENCE_COLUMNS}
   from sentences join legs on legs.id = leg_id and legs.id between leg_ids_from($1) and leg_ids_to($1)
  where sentences.call_id = $1 and leg_id between leg_ids_from($1) and leg_ids_to($1)
    and sentence_no > coalesce(($3::int[])[array_position($2::int[], leg_no)], 0)

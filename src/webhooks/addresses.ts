@@ -1,5 +1,7 @@
 import ipaddr from 'ipaddr.js';
 
+import { AddressBlocks } from '../address-blocks.ts';
+
 /** Blocks of addresses that webhooks may reach though they are not public, as CIDR or single addresses. */
 export type AllowedBlocks = readonly string[];
 
@@ -14,17 +16,11 @@ const GLOBAL_UNICAST = ipaddr.parseCIDR('2000::/3');
 export function mayReach(address: string, protocol: 'http:' | 'https:', allow: AllowedBlocks): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
-  if (allow.some((block) => isIn(parsed, block))) return true;
+  if (new AddressBlocks(allow).contains(address)) return true;
   return protocol === 'https:' && isPublic(parsed);
 }
 
 function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   if (address.range() !== 'unicast') return false;
   return !(address instanceof ipaddr.IPv6) || address.match(GLOBAL_UNICAST);
-}
-
-function isIn(address: ipaddr.IPv4 | ipaddr.IPv6, block: string): boolean {
-  const [network, bits] = block.includes('/') ? ipaddr.parseCIDR(block) : [ipaddr.process(block), undefined];
-  if (network.kind() !== address.kind()) return false;
-  return address.match(network, bits ?? (network.kind() === 'ipv4' ? 32 : 128));
 }

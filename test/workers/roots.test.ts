@@ -1,6 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { afterEach, describe, expect, inject, it } from 'vitest';
 
@@ -58,6 +61,23 @@ describe('npm run worker', () => {
 });
 
 describe('what keeps a root from starting is one readable line with the way out', () => {
+  it('rules that cannot be taken: each fault with its line, exit code 2', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'callscribe-rules-'));
+    const file = join(directory, 'routes.yaml');
+    await writeFile(file, 'rules:\n  - { nam: a }\n');
+    // With a recogniser of its own, so that it is the intake that reads them.
+    const env = {
+      ...SIP,
+      REDIS_URL: `${inject('redisUrl')}/3`,
+      DASHSCOPE_WS_URL: 'ws://127.0.0.1:1',
+      ROUTES_FILE: file,
+    };
+    const root = start('role.ts', ['intake'], env);
+    expect(await root.ended).toBe(2);
+    expect(root.output.stderr).toContain('routes.yaml:2 rules[0]');
+    await rm(directory, { recursive: true });
+  });
+
   it('wrong configuration: all faults at once, exit code 2', async () => {
     const root = start('all.ts', [], { SIP_LISTEN: 'udp:x', MAX_LEGS: 'many', REDIS_URL: 'redis//h' });
     expect(await root.ended).toBe(2);

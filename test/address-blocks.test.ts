@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { PeerFilter } from '../../src/sip/peer-filter.ts';
+import { AddressBlocks } from '../src/address-blocks.ts';
 
-describe('PeerFilter', () => {
-  const filter = new PeerFilter(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', '::1']);
+describe('blocks of addresses', () => {
+  const blocks = new AddressBlocks(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', '::1']);
 
   it.each([
     ['10.1.2.3', true],
@@ -17,6 +17,6 @@ describe('PeerFilter', () => {
     ['not an address', false],
     ['', false],
   ])('%s: %s', (address, allowed) => {
-    expect(filter.allows(address)).toBe(allowed);
+    expect(blocks.contains(address)).toBe(allowed);
   });
 });
