@@ -61,6 +61,7 @@ const ROOMS = {
   bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
   recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
   chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
+  voicemail: { values: [], types: [] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -90,6 +91,7 @@ const LIBRARIES = {
   yaml: '^src/routing/',
   standardwebhooks: '^src/webhooks/',
   undici: '^src/webhooks/',
+  nodemailer: '^src/mail/',
 };
 
 /** Files without socket, timer, clock, environment, randomness or logger. */

@@ -34,7 +34,6 @@ export interface CallOptions {
 /** How many dialogs one call may have over its life: two as a rule, more where ends come and go. */
 const DIALOGS_MAX = 32;
 const WRITTEN_AGAIN_MS = 5_000;
-/** Whose every call is. */
 
 /**
  * One call, from its first offer to its last sentence:
