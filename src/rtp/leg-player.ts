@@ -68,7 +68,7 @@ export class LegPlayer {
     this.#route = new MediaRoute(terms.signalled);
     this.#startMs = clock.monotonicMs();
     void pacer.run(this, this.#startMs, this.#ending.signal).then(() => {
-      this.#prompts.clear();
+      this.end();
     });
   }
 
