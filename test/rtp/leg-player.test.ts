@@ -123,6 +123,7 @@ describe('a leg that speaks', () => {
     const leaps = stepsOf(packets).filter((step) => step > 8 * 1_000);
     expect(leaps).toHaveLength(1);
     expect(leaps[0]).toBeGreaterThanOrEqual(8 * (5_000 - 60));
+    expect(leg.counters().packetsLeftOut).toBeGreaterThanOrEqual((5_000 - 60) / 20);
     expect(payloadsOf(packets).subarray(0, 3_200).equals(codes(0, 3_200))).toBe(true);
   });
 
