@@ -4,6 +4,8 @@ import { readPattern } from './pattern.ts';
 import type { Condition, RouteRule, Routes, RouteSettings } from './route-rules.ts';
 import { type RoutesFile, routesSchema, type RuleOfFile } from './routes-schema.ts';
 import { readMinute } from './time-window.ts';
+import { compileVocabularies, idOfVocabulary, type VocabulariesOptions } from './vocabularies.ts';
+import { staleLists } from './vocabulary-lock.ts';
 import { faultsOfIssues, readYaml, toWhere, type YamlDocument } from './yaml-document.ts';
 
 /** Something in the file that is not as it must be. */
@@ -13,6 +15,8 @@ export interface RoutesFault {
   /** Such as `rules[2].when.called`; empty for the file as a whole. */
   readonly where: string;
   readonly what: string;
+  /** That the line is of, by its path from the rules; undefined: theirs. */
+  readonly file?: string | undefined;
 }
 
 export type RoutesReading =
@@ -21,7 +25,7 @@ export type RoutesReading =
 
 const FILE_CHARACTERS_MAX = 4_194_304;
 
-export interface ReadRoutesOptions {
+export interface ReadRoutesOptions extends VocabulariesOptions {
   /** Reads `roles`; undefined where they are none. */
   readonly readRoles: (rules: unknown) => readonly RoleRule[] | undefined;
   /** What of a rule's recognition the recogniser would refuse; empty: nothing. Default: nobody looks. */
@@ -41,11 +45,14 @@ export function readRoutes(text: string, options: ReadRoutesOptions): RoutesRead
 }
 
 function compile(
-  { tenants, rules }: RoutesFile,
-  { lineOf }: Pick<YamlDocument, 'lineOf'>,
+  file: RoutesFile,
+  document: Pick<YamlDocument, 'lineOf'>,
   options: ReadRoutesOptions,
 ): RoutesReading {
-  const faults: RoutesFault[] = [];
+  const { tenants, rules, vocabulary_prefix: prefix } = file;
+  const { lineOf } = document;
+  const { lists, faults: faultsOfLists } = compileVocabularies(file, document, options);
+  const faults: RoutesFault[] = [...faultsOfLists];
   const compiled: RouteRule[] = [];
   const firstWith = new Map<string, RouteRule>();
   const names = new Map<string, number>();
@@ -63,7 +70,14 @@ function compile(
       faults.push({ line: lineOf(path), where: toWhere(path), what: 'expected rules as in ROLE_RULES' });
     }
     const conditions = conditionsOf(rule.when);
-    const settings = settingsOf(rule.set, roles);
+    const { vocabulary, model = options.model, vocabulary_id: given } = rule.set;
+    const { id = given, fault } =
+      vocabulary === undefined ? {} : idOfVocabulary(vocabulary, model, file, options);
+    if (fault !== undefined) {
+      const path = ['rules', index, 'set', 'vocabulary'];
+      faults.push({ line: lineOf(path), where: toWhere(path), what: fault });
+    }
+    const settings = settingsOf(rule.set, roles, id);
     for (const what of options.checkRecognition?.(settings.asr) ?? []) {
       const path = ['rules', index, 'set'];
       faults.push({ line: lineOf(path), where: toWhere(path), what });
@@ -81,7 +95,8 @@ function compile(
   const limits = new Map(
     Object.entries(tenants).map(([tenant, { calls_max: callsMax }]) => [tenant, { callsMax }]),
   );
-  return { kind: 'routes', routes: { rules: compiled, limits } };
+  const stale = options.lock === undefined ? [] : staleLists(lists, options.lock);
+  return { kind: 'routes', routes: { rules: compiled, limits, hotWords: { prefix, lists, stale } } };
 }
 
 /** The same for conditions that say the same. */
@@ -128,12 +143,17 @@ function conditionsOf(when: RuleOfFile['when']): readonly Condition[] {
   return conditions;
 }
 
-const settingsOf = (set: RuleOfFile['set'], roles: readonly RoleRule[] | undefined): RouteSettings => ({
+const settingsOf = (
+  set: RuleOfFile['set'],
+  roles: readonly RoleRule[] | undefined,
+  vocabularyId: string | undefined,
+): RouteSettings => ({
   mode: set.mode,
   tenant: set.tenant,
   asr: {
     model: set.model,
-    vocabularyId: set.vocabulary_id,
+    vocabularyId,
+    vocabulary: set.vocabulary,
     phraseId: set.phrase_id,
     parameters: set.parameters,
   },
