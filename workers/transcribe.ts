@@ -160,7 +160,6 @@ async function store(
     tenant: 'default',
     legIds: transcript.legs.map(() => newLegId(callId)),
     startedAt,
-    endedAt: new Date(),
     vocabularyId,
   });
   try {

@@ -1,6 +1,6 @@
 import { Recognition, type RecognitionOptions } from '../dashscope/recognition.ts';
 import { type FileLeg, openFile } from './open-file.ts';
-import type { FileTranscript, LegTranscript } from './transcript.ts';
+import { endMsOf, type FileTranscript, type LegTranscript } from './transcript.ts';
 
 export interface TranscribeOptions {
   /** Where and with which key; `url` is the sandbox's where nothing is configured. */
@@ -12,6 +12,8 @@ export interface TranscribeOptions {
   readonly channels?: readonly number[] | undefined;
   /** Hz, of files without a header. */
   readonly rawRateHz: number;
+  /** Longer files are refused; default: none is. */
+  readonly hoursMax?: number | undefined;
   /** Seconds of audio a second. */
   readonly speed: number;
   readonly signal: AbortSignal;
@@ -30,7 +32,7 @@ const ANY_RATE_MODEL = 'paraformer-realtime-v2';
  */
 export async function transcribeFile(path: string, options: TranscribeOptions): Promise<FileTranscript> {
   const { channels } = options;
-  const found = await openFile(path, options.rawRateHz);
+  const found = await openFile(path, options);
   const legs = found.filter(({ legNo }) => channels?.includes(legNo) ?? true);
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
@@ -59,6 +61,7 @@ async function transcribeLeg(
   onProgress: (share: number, sentences: number) => void,
 ): Promise<LegTranscript> {
   const { legNo, codec, format, sampleRate, totalBytes } = leg;
+  let sentMs = 0;
   const model = options.model ?? (sampleRate === TELEPHONY_RATE_HZ ? TELEPHONY_MODEL : ANY_RATE_MODEL);
   await using recognition = new Recognition({
     ...options.service,
@@ -71,9 +74,13 @@ async function transcribeLeg(
   });
   const result = await recognition.call(leg.audio, {
     speed: options.speed,
-    onProgress: ({ sentBytes, sentences }) => {
-      onProgress(Math.min(1, sentBytes / totalBytes), sentences);
+    onProgress: (sent) => {
+      ({ sentMs } = sent);
+      onProgress(totalBytes === undefined ? 0 : Math.min(1, sent.sentBytes / totalBytes), sent.sentences);
     },
   });
-  return { legNo, model, codec, requestId: result.getRequestId(), sentences: result.getSentence() };
+  const sentences = result.getSentence();
+  // Where the service decodes it, its length is told by what was said, if not by the bytes.
+  const audioMs = leg.audioMs ?? Math.max(sentMs, ...sentences.map(endMsOf));
+  return { legNo, model, codec, audioMs, requestId: result.getRequestId(), sentences };
 }

@@ -11,6 +11,8 @@ export interface LegTranscript {
   readonly requestId: string;
   /** G.711 where the file has it. */
   readonly codec: 'PCMU' | 'PCMA' | undefined;
+  /** How long it is; near, where the service decoded what nothing here could look into. Undefined: nobody measured. */
+  readonly audioMs?: number | undefined;
   readonly sentences: readonly Sentence[];
 }
 
