@@ -201,6 +201,7 @@ export class Transcriptions implements UploadDesk {
       service,
       model: recorded?.model,
       vocabularyId,
+      vocabularyModel: recorded?.vocabularyId === undefined ? config.asr.model : undefined,
       channels: recorded?.channels.map(({ channelNo }) => channelNo),
       ...FILES,
       speed: SPEED,
@@ -218,7 +219,6 @@ export class Transcriptions implements UploadDesk {
       tenant: row.tenant,
       legIds: CHANNELS.map(() => newLegId(callId)),
       startedAt: recorded?.beginAt ?? row.createdAt,
-      vocabularyId,
       recorded,
     });
     await withTransaction(pool, async (client) => {

@@ -19,7 +19,6 @@ export interface CallOfFileOptions {
   readonly legIds: readonly LegId[];
   /** Wall time of the first sample: when the transcription began, since a file does not say when it was recorded. */
   readonly startedAt: Date;
-  readonly vocabularyId: string | undefined;
   /** The file is the recording of this call. */
   readonly recorded?: RecordedCall | undefined;
 }
@@ -73,7 +72,7 @@ function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRe
     roleEvidence: {},
     codec: leg.codec,
     model: leg.model,
-    vocabularyId: options.vocabularyId,
+    vocabularyId: leg.vocabularyId,
     startedAt: options.startedAt,
     endedAt: endOf(leg, options),
     media: undefined,

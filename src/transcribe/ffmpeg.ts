@@ -29,7 +29,7 @@ const SCORE_OF_NAME = 50;
 const PROBE_WITHIN_MS = 20_000;
 const PROBE_OUTPUT_BYTES_MAX = 65_536;
 
-const number = z.coerce.number().finite().positive();
+const number = z.coerce.number().positive();
 const probed = z.object({
   streams: z.tuple([
     z.object({

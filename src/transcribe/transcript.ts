@@ -7,6 +7,7 @@ export interface LegTranscript {
   /** Who is heard on it, where that is known; else channels are counted. */
   readonly speaker?: string | undefined;
   readonly model: string;
+  readonly vocabularyId?: string | undefined;
   /** The task's id. */
   readonly requestId: string;
   /** G.711 where the file has it. */

@@ -39,12 +39,14 @@ afterAll(async () => {
 const transcribe = (
   path: string,
   onProgress: (share: number) => void = () => undefined,
+  hoursMax?: number,
 ): Promise<FileTranscript> =>
   transcribeFile(path, {
     service: { url: sandbox.url, apiKey: 'test' },
     model: undefined,
     vocabularyId: undefined,
     rawRateHz: 8_000,
+    hoursMax,
     speed: 1_000,
     signal: AbortSignal.timeout(50_000),
     onProgress,
@@ -120,6 +122,24 @@ describe.runIf(HAS_FFMPEG)('what only ffmpeg reads', { timeout: 60_000 }, () => 
       message: `${path}: 9.0 hours of audio, allowed are 8; cut it`,
     });
     expect(await openFile(path, { rawRateHz: 8_000 })).toMatchObject([{ audioMs: 9 * 3_600_000 }]);
+  });
+
+  it('is refused while it is decoded where it did not say how long it is', async () => {
+    const { stdout } = spawnSync(
+      'ffmpeg',
+      ['-loglevel', 'quiet', '-i', wav, '-f', 'matroska', '-c:a', 'flac', 'pipe:1'],
+      {
+        maxBuffer: 10_000_000,
+      },
+    );
+    const path = join(folder, 'streamed.mka');
+    await writeFile(path, stdout);
+    expect(await openFile(path, { rawRateHz: 8_000 })).toMatchObject([{ audioMs: undefined }, {}]);
+    expect((await transcribe(path)).legs.map(({ audioMs }) => audioMs)).toEqual([SAMPLE_MS, SAMPLE_MS]);
+    await expect(transcribe(path, undefined, 0.01)).rejects.toMatchObject({
+      code: 'AUDIO_UNSUPPORTED',
+      message: `${path}: more than 0.01 hours of audio; cut it`,
+    });
   });
 
   it('ends its process where nobody reads on', async () => {

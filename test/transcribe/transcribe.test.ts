@@ -78,7 +78,6 @@ describe('a file', () => {
       tenant: 'acme',
       legIds: [newLegId(callId), newLegId(callId)],
       startedAt: new Date(0),
-      vocabularyId: undefined,
     });
     expect(call.call).toMatchObject({
       state: 'finishing',
