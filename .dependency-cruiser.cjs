@@ -20,7 +20,7 @@ const ROOMS = {
   asr: { values: ['dashscope'], types: [] },
   transcript: { values: [], types: ['asr'] },
   live: { values: [], types: ['bus', 'call', 'store', 'transcript'] },
-  call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live', 'recording'] },
+  call: { values: ['audio', 'sip', 'transcript', 'voicemail'], types: ['asr', 'rtp', 'live', 'recording'] },
   recording: { values: ['audio'], types: ['rtp', 'asr', 'sip'] },
   bus: { values: [], types: [] },
   control: { values: [], types: ['bus', 'call', 'sip'] },
@@ -54,14 +54,14 @@ const ROOMS = {
   edge: { values: ['sipstack'], types: [] },
   embedded: { values: [], types: [] },
   caption: { values: ['audio'], types: ['rtp'] },
-  sandbox: { values: ['caption', 'dashscope'], types: [] },
+  sandbox: { values: ['audio', 'caption', 'dashscope'], types: [] },
   caller: { values: ['sipstack', 'audio', 'sample'], types: ['rtp'] },
   sample: { values: ['caption', 'audio'], types: ['rtp'] },
   transcribe: { values: ['dashscope', 'audio', 'caller'], types: ['call', 'transcript'] },
   bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
   recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
   chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
-  voicemail: { values: [], types: [] },
+  voicemail: { values: ['audio'], types: ['rtp'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -98,7 +98,7 @@ const LIBRARIES = {
 const PURE = [
   'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
   'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|receiver-report|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtcp|leg-security|telephone-events|media-watch)',
-  'audio/(g711|chunker|leg-audio|concealment|lost-stretches)',
+  'audio/(g711|chunker|leg-audio|concealment|lost-stretches|resample|voice-activity|wav|wav-samples)',
   'transcript/.+',
   'search/.+',
   'figures/.+',
@@ -112,6 +112,7 @@ const PURE = [
   'bus/packets',
   'live/(items|message|position|lane|call-cursor)',
   'demo/compare',
+  'voicemail/(message|prompt|record|speech-meter|terms|tones)',
   'recovery/journal-lines',
   'chaos/(script|verdict|kinds|soak-figures)',
 ];
