@@ -6,7 +6,7 @@
 
 /** Ground files that every room may use. */
 const GROUND =
-  '^src/(address-blocks|errors|clock|crc32|directory|ids|lease|log|secret|seeded-random|within)\\.ts$';
+  '^src/(address-blocks|errors|clock|crc32|directory|ids|lease|log|pacer|secret|seeded-random|within)\\.ts$';
 
 /**
  * room → rooms whose values it may import. A type may come from one room more, where it says so; everything else
@@ -97,7 +97,7 @@ const LIBRARIES = {
 /** Files without socket, timer, clock, environment, randomness or logger. */
 const PURE = [
   'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
-  'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|receiver-report|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtcp|leg-security|telephone-events|media-watch)',
+  'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|media-route|own-reports|packet-writer|prompt|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtp-sender|srtcp|leg-security|telephone-events|media-watch)',
   'audio/(g711|chunker|leg-audio|concealment|lost-stretches|resample|voice-activity|wav|wav-samples)',
   'transcript/.+',
   'search/.+',
@@ -112,7 +112,7 @@ const PURE = [
   'bus/packets',
   'live/(items|message|position|lane|call-cursor)',
   'demo/compare',
-  'voicemail/(message|prompt|record|speech-meter|terms|tones)',
+  'voicemail/(message|prompt-codes|record|speech-meter|terms|tones)',
   'recovery/journal-lines',
   'chaos/(script|verdict|kinds|soak-figures)',
 ];

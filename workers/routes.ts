@@ -36,6 +36,7 @@ export async function openCallRoutes(
     recording: undefined,
     keepsWords: true,
     dtmfDigits: config.rtp.dtmfDigits,
+    side: 'listens',
     tenantCallsMax: undefined,
   };
   const { routesFile } = config;
@@ -142,6 +143,7 @@ function policyOf(
     recording: keep.recording,
     keepsWords: keep.words,
     dtmfDigits: keep.digits ?? environment.dtmfDigits,
+    side: environment.side,
     tenantCallsMax: routes.limits.get(tenant)?.callsMax,
   };
 }

@@ -113,8 +113,9 @@ export class Call implements DialogCall {
    *
    * @throws {CallscribeError} SIP_NO_COMMON_CODEC, RTP_PORTS_EXHAUSTED; the call stands without it, if it stood
    */
-  async addDialog(options: Omit<CallDialogOptions, 'call' | 'roleRules'>): Promise<CallDialog> {
-    const dialog = new CallDialog({ ...options, call: this, roleRules: this.#policy.roleRules });
+  async addDialog(options: Omit<CallDialogOptions, 'call' | 'roleRules' | 'side'>): Promise<CallDialog> {
+    const { roleRules, side } = this.#policy;
+    const dialog = new CallDialog({ ...options, call: this, roleRules, side });
     this.#dialogs.push(dialog);
     this.#standing.add(dialog);
     try {

@@ -14,7 +14,7 @@ import type { Publisher } from './publisher.ts';
 
 /** Binds a leg's ports; a root fills in the port pool and the clocks. */
 export type OpenReceiver = (
-  options: Omit<LegReceiverOptions, 'ports' | 'ticker' | 'clock'>,
+  options: Omit<LegReceiverOptions, 'ports' | 'ticker' | 'pacer' | 'clock'>,
 ) => Promise<LegReceiver>;
 
 /** What every leg of the process shares. */

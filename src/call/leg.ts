@@ -6,6 +6,7 @@ import { type LegId, newLegId } from '../ids.ts';
 import type { LegRecorder } from '../recording/leg-recorder.ts';
 import type { SignalledSource } from '../rtp/latch-rule.ts';
 import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
+import type { Prompt, PromptOutcome } from '../rtp/prompt.ts';
 import type { LegReceiver } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { OwnCrypto } from '../sip/sdp-crypto.ts';
@@ -18,6 +19,7 @@ import { LegQuiet } from './leg-quiet.ts';
 import type { LegOptions, LegServices } from './leg-services.ts';
 import { LegTap } from './leg-tap.ts';
 import { LegTranscript } from './leg-transcript.ts';
+import { LegVoice } from './leg-voice.ts';
 import type { LegRecord } from './record.ts';
 import type { UnrecognisedLeg } from './unrecognised.ts';
 
@@ -46,6 +48,7 @@ export class Leg {
   readonly #quiet: LegQuiet;
   readonly #keys: LegKeys;
   readonly #crypto = new LegCrypto();
+  readonly #voice = new LegVoice();
   #receiver!: LegReceiver;
   #party: Party = NO_PARTY;
   #saidGoodbye = false;
@@ -117,6 +120,7 @@ export class Leg {
       sink: leg.#tap,
     });
     // A line of our own offer has no port yet, which is no hold.
+    leg.#voice.follow(line);
     leg.#quiet.follow({ ...line, port: line.port === 0 ? DISCARD_PORT : line.port });
     return leg;
   }
@@ -165,6 +169,7 @@ export class Leg {
     if (line.g711.length > 0) this.#receiver.renegotiate(payloadsOf(line));
     this.#quiet.follow(line);
     this.#line = isPlaceholder ? { ...line, address, port } : line;
+    this.#voice.follow(line);
     this.#receiver.secure(this.#crypto.agree(this.#line), signalledRtcp(this.#line));
   }
 
@@ -194,6 +199,21 @@ export class Leg {
   /** See `LegMute.unmute`. */
   unmute(): Promise<boolean> {
     return this.#mute.unmute();
+  }
+
+  /** Begins to send: silence, and prompts when there are any. For a leg whose call `speaks`. May be called twice. */
+  speak(): void {
+    this.#voice.speak(this.#receiver);
+  }
+
+  /** See `LegVoice.play`. */
+  play(prompt: Prompt): Promise<PromptOutcome> {
+    return this.#voice.play(prompt);
+  }
+
+  /** Ends what is played and what waits; silence is sent on. */
+  stopPlaying(): void {
+    this.#voice.stopPlaying();
   }
 
   /** How far the leg's audio has come on its clock; undefined before it has started. */
@@ -254,6 +274,7 @@ export class Leg {
   }
 
   async #close(): Promise<void> {
+    this.#voice.end();
     await delay(LATE_PACKET_LINGER_MS);
     await readWaiting(this.#receiver);
     this.#quiet.leave();

@@ -6,8 +6,9 @@ import { resampled } from '../audio/resample.ts';
 import { readWav, type WavAudio } from '../audio/wav.ts';
 import { g711LawOf, isReadable, monoBlocks, samplesPerChannel } from '../audio/wav-samples.ts';
 import { CallscribeError, systemCode } from '../errors.ts';
+import type { Prompt } from '../rtp/prompt.ts';
 import { decodeByFfmpeg } from './ffmpeg.ts';
-import { type Prompt, PROMPT_RATE_HZ, promptOfG711, promptOfSamples } from './prompt.ts';
+import { PROMPT_RATE_HZ, promptOfG711, promptOfSamples } from './prompt-codes.ts';
 
 export interface PromptFileOptions {
   /** The directory that it must lie in, links followed. */

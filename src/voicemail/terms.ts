@@ -1,4 +1,4 @@
-import type { Prompt } from './prompt.ts';
+import type { Prompt } from '../rtp/prompt.ts';
 
 /** What holds for one message, from the answer to the closing tone. */
 export interface VoicemailTerms {

@@ -1,4 +1,5 @@
-import { type Prompt, PROMPT_RATE_HZ, promptOfSamples } from './prompt.ts';
+import type { Prompt } from '../rtp/prompt.ts';
+import { PROMPT_RATE_HZ, promptOfSamples } from './prompt-codes.ts';
 
 interface Tone {
   /** 0: a rest. */

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { decodeG711, encodeG711 } from '../../src/audio/g711.ts';
 import { CallscribeError } from '../../src/errors.ts';
-import { type Prompt, promptMs } from '../../src/voicemail/prompt.ts';
+import type { Prompt } from '../../src/rtp/prompt.ts';
+import { promptMs } from '../../src/voicemail/prompt-codes.ts';
 import { readPromptFile } from '../../src/voicemail/prompt-file.ts';
 
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;

@@ -1,8 +1,6 @@
 import { decodeG711, encodeG711 } from '../audio/g711.ts';
 import type { G711Law } from '../rtp/payload-map.ts';
-
-/** Something to be played: G.711 in both laws, one octet a sample, 8,000 a second. */
-export type Prompt = Readonly<Record<G711Law, Uint8Array>>;
+import type { Prompt } from '../rtp/prompt.ts';
 
 export const PROMPT_RATE_HZ = 8_000;
 
