@@ -2,12 +2,13 @@ import type { CallPolicy, RouteCall } from '../src/call/policy.ts';
 import type { Config } from '../src/config.ts';
 import { DashScopeUsageError } from '../src/dashscope/errors.ts';
 import { checkParameters, parametersOfWire } from '../src/dashscope/parameters.ts';
+import { checkEntries, checkTargetModel } from '../src/dashscope/vocabulary-rules.ts';
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
 import { routeFactsOf } from '../src/routing/facts.ts';
 import { findRule } from '../src/routing/matching.ts';
-import type { ReadRoutesOptions } from '../src/routing/read-routes.ts';
 import type { Routes, RouteSettings } from '../src/routing/route-rules.ts';
+import type { LoadRoutesOptions } from '../src/routing/routes-file.ts';
 import { RoutesWatch } from '../src/routing/routes-watch.ts';
 import { readHeaderLines } from '../src/sip/identifiers.ts';
 import type { InviteRequest } from '../src/sip/invite-handler.ts';
@@ -87,8 +88,17 @@ export async function namedVocabularies(
 }
 
 /** How a file of rules is read by whoever acts upon it. @param model where a rule names none */
-export const routesReader = (model: string): ReadRoutesOptions => ({
+export const routesReader = (model: string): LoadRoutesOptions => ({
+  model,
   readRoles: readRoleRules,
+  checkVocabulary: ({ model: targetModel, words }) =>
+    [...checkTargetModel(targetModel), ...checkEntries(words)].map(({ parameter, found, allowed }) => {
+      const wordNo = /^vocabulary\[(\d+)\]/.exec(parameter)?.[1];
+      return {
+        wordNo: wordNo === undefined ? undefined : Number(wordNo),
+        what: `found ${found}, allowed is ${allowed}`,
+      };
+    }),
   checkRecognition: (asr) => {
     try {
       checkParameters(asr.model ?? model, {

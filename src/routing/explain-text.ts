@@ -1,3 +1,5 @@
+import { dirname, join } from 'node:path';
+
 import type { explainRules, Finding } from './matching.ts';
 import type { RoutesFault } from './read-routes.ts';
 import type { Condition, RouteSettings } from './route-rules.ts';
@@ -21,7 +23,10 @@ export function explainText(explained: ReturnType<typeof explainRules>): string 
 
 export const faultsText = (file: string, faults: readonly RoutesFault[]): string =>
   faults
-    .map(({ line, where, what }) => `${file}:${line}${where === '' ? '' : ` ${where}`}: ${what}`)
+    .map(({ file: beside, line, where, what }) => {
+      const path = beside === undefined ? file : join(dirname(file), beside);
+      return `${path}:${line}${where === '' ? '' : ` ${where}`}: ${what}`;
+    })
     .join('\n');
 
 function findingText({ condition, holds, saw }: Finding): string {
@@ -64,6 +69,7 @@ function settingsText({ mode, tenant, asr, keep, roles, refuse }: RouteSettings)
     mode: mode === 'refuse' ? `refuse ${refuse.status}` : mode,
     tenant,
     model: asr.model,
+    vocabulary: asr.vocabulary,
     vocabulary_id: asr.vocabularyId,
     phrase_id: asr.phraseId,
     roles: roles === undefined ? undefined : `${roles.length} rules`,

@@ -2,6 +2,7 @@ import type { AddressBlocks } from '../address-blocks.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
 import type { Pattern } from './pattern.ts';
 import type { TimeWindow } from './time-window.ts';
+import type { FileVocabulary } from './vocabularies.ts';
 
 /** One condition of a rule. Of several patterns one must match; of several texts of the INVITE, too. */
 export type Condition =
@@ -21,6 +22,8 @@ export interface RouteSettings {
   readonly asr: {
     readonly model: string | undefined;
     readonly vocabularyId: string | undefined;
+    /** Name of the list of the file whose id that is. */
+    readonly vocabulary: string | undefined;
     /** Of the v1 models, in place of `vocabularyId`. */
     readonly phraseId: string | undefined;
     /** Parameters of the task beside those, by their names in the vendor's protocol. */
@@ -51,8 +54,19 @@ export interface TenantLimits {
   readonly callsMax: number | undefined;
 }
 
+/** Lists of hot words that the file holds. */
+export interface RoutesHotWords {
+  /** Of the ids of its lists; there where it has lists. */
+  readonly prefix: string | undefined;
+  /** By name. */
+  readonly lists: ReadonlyMap<string, FileVocabulary>;
+  /** Names of those that are not at the service as the file has them, as far as its lock tells. */
+  readonly stale: readonly string[];
+}
+
 /** Rules in the order in which they are asked; the first that matches decides. */
 export interface Routes {
   readonly rules: readonly RouteRule[];
   readonly limits: ReadonlyMap<string, TenantLimits>;
+  readonly hotWords: RoutesHotWords;
 }

@@ -1,6 +1,9 @@
+import { isAbsolute } from 'node:path';
+
 import { z } from 'zod';
 
 import { isAddressBlock } from '../address-blocks.ts';
+import { hotWordsSchema } from './hot-words-schema.ts';
 import { readPattern } from './pattern.ts';
 import { isZone, readMinute, WEEKDAYS } from './time-window.ts';
 
@@ -8,6 +11,10 @@ const RULES_MAX = 1_000;
 const LIST_MAX = 10_000;
 
 const name = z.string().trim().min(1).max(128);
+
+/** Whether a path leads nowhere but below the directory that it begins in. */
+const isBeside = (path: string): boolean =>
+  !isAbsolute(path) && !path.split(/[\\/]/u).includes('..') && !path.includes('\0');
 
 const pattern = z
   .string()
@@ -76,6 +83,7 @@ const settings = z
     tenant: name.optional(),
     model: name.optional(),
     vocabulary_id: name.optional(),
+    vocabulary: name.optional().describe('In place of vocabulary_id: a list of this file'),
     phrase_id: name.optional().describe('In place of vocabulary_id, for the v1 models'),
     parameters: z.record(name, parameter).default({}),
     roles: z.array(z.unknown()).max(256).optional().describe('As ROLE_RULES'),
@@ -91,8 +99,25 @@ const settings = z
       .default(403),
   })
   .refine(
-    (set) => set.vocabulary_id === undefined || set.phrase_id === undefined,
-    'at most one of vocabulary_id and phrase_id: they are of different models',
+    (set) => [set.vocabulary_id, set.vocabulary, set.phrase_id].filter((id) => id !== undefined).length < 2,
+    'at most one of vocabulary, vocabulary_id and phrase_id',
+  );
+
+const vocabulary = z
+  .strictObject({
+    model: name.optional().describe('That the list is for; default: ASR_MODEL'),
+    words: hotWordsSchema.optional(),
+    file: z
+      .string()
+      .min(1)
+      .max(512)
+      .refine(isBeside, 'expected a path below the directory of this file')
+      .optional()
+      .describe('In place of words: a file of them, by its path from this one'),
+  })
+  .refine(
+    ({ words, file }) => (words === undefined) !== (file === undefined),
+    'expected words, or a file of them',
   );
 
 /** What ROUTES_FILE holds. */
@@ -101,6 +126,12 @@ export const routesSchema = z.strictObject({
     .record(name, z.strictObject({ calls_max: z.int().min(1).max(100_000).optional() }))
     .default({})
     .describe('Limits by tenant'),
+  vocabulary_prefix: z
+    .string()
+    .regex(/^[a-z0-9]{1,9}$/, 'expected lower-case letters and digits, at least one and fewer than 10')
+    .optional()
+    .describe('All lists of the account whose id begins so are those of this file, and of no other'),
+  vocabularies: z.record(name, vocabulary).default({}).describe('Hot words, by name'),
   rules: z
     .array(z.strictObject({ name, when: when.prefault({}), set: settings.prefault({}) }))
     .max(RULES_MAX)
