@@ -12,6 +12,7 @@ import { encodeG711Wav } from '../../src/sample/g711-wav.ts';
 import { loadEvents } from '../../src/store/load-events.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
 import type { StoredEvent } from '../../src/store/stored.ts';
+import type { VoicemailBegan, VoicemailEnded } from '../../src/voicemail/record.ts';
 import { BUILT_IN_BEEP, BUILT_IN_GREETING, CLOSING_TONE } from '../../src/voicemail/tones.ts';
 import { makeCodes } from '../support/captioned-audio.ts';
 import { captionsOf, samplesOf } from '../support/played-call.ts';
@@ -133,12 +134,12 @@ class Message implements AsyncDisposable {
   }
 }
 
-const detailOf = <T>(events: readonly StoredEvent[], kind: string): T | undefined =>
-  events.find((event) => event.kind === kind)?.detail as T | undefined;
-const beganOf = (events: readonly StoredEvent[]): { mailbox: string; beginMs: number; mailTo: string[] } =>
-  detailOf(events, 'voicemail_began')!;
-const endedOf = (events: readonly StoredEvent[]): { endMs: number; reason: string; content: string } =>
-  detailOf(events, 'voicemail_ended')!;
+const detailOf = (events: readonly StoredEvent[], kind: string): unknown =>
+  events.find((event) => event.kind === kind)?.detail;
+const beganOf = (events: readonly StoredEvent[]): VoicemailBegan =>
+  detailOf(events, 'voicemail_began') as VoicemailBegan;
+const endedOf = (events: readonly StoredEvent[]): VoicemailEnded =>
+  detailOf(events, 'voicemail_ended') as VoicemailEnded;
 const metrics = async (): Promise<string> => (await fetch(`${line.test.service.httpUrl}/metrics`)).text();
 
 describe('a caller leaves a message', { timeout: 60_000 }, () => {
@@ -186,8 +187,8 @@ describe('a caller leaves a message', { timeout: 60_000 }, () => {
     const [began, ended] = [beganOf(events), endedOf(events)];
     expect(ended).toMatchObject({ reason: 'key', content: 'message' });
     await line.row("select 1 from call_events where call_id = $1 and kind = 'dtmf'", [message.id]);
-    const key = detailOf<{ beginMs: number }>(await loadEvents(line.test.pool, message.id), 'dtmf');
-    expect(ended.endMs).toBe(Math.round(key!.beginMs));
+    const key = detailOf(await loadEvents(line.test.pool, message.id), 'dtmf') as { beginMs: number };
+    expect(ended.endMs).toBe(Math.round(key.beginMs));
     expect(ended.endMs - began.beginMs).toBeGreaterThanOrEqual(1_600);
     expect(await message.endReason()).toBe('voicemail');
     expect(await message.texts()).toEqual([SAID]);
@@ -252,7 +253,7 @@ describe('a caller leaves a message', { timeout: 60_000 }, () => {
 
   it('sends no offer: greeted when its answer has come', async () => {
     const caller = await VoicemailCaller.open('PCMU');
-    await using _closed = caller;
+    await using _ = caller;
     const dialog = await line.answered({
       body: '',
       headers: ['X-Mailbox: anna'],
