@@ -7,6 +7,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { silentLogger } from '../../src/log.ts';
 import { RoutesWatch } from '../../src/routing/routes-watch.ts';
 
+const MODEL = 'paraformer-realtime-8k-v2';
+
 let directory: string;
 let file: string;
 let outcomes: string[];
@@ -17,7 +19,7 @@ const open = async (): Promise<RoutesWatch> =>
     file,
     logger: silentLogger,
     everyMs: 20,
-    model: 'paraformer-realtime-8k-v2',
+    model: MODEL,
     readRoles: () => [],
     onReading: (outcome) => outcomes.push(outcome),
   }));
@@ -51,6 +53,35 @@ it('a changed file is taken; a wrong one is not, and those before it stay in for
   await rename(`${file}.new`, file);
   await expect.poll(() => outcomes.at(-1)).toBe('taken');
   expect(names()).toEqual(['moved-into-place']);
+});
+
+it('a changed lock, and a changed file of words, are taken as changed rules are', async () => {
+  const lock = (id: string): string =>
+    JSON.stringify({ version: 1, vocabularies: { day: { id, model: MODEL, digest: '' } } });
+  const idOfDay = (): string | undefined => watch?.routes.rules[0]?.settings.asr.vocabularyId;
+  const wordsOfDay = (): number | undefined => watch?.routes.hotWords.lists.get('day')?.words.length;
+  await writeFile(
+    file,
+    'vocabulary_prefix: x\nvocabularies: { day: { file: words.txt } }\nrules: [{ name: a, set: { vocabulary: day } }]',
+  );
+  await writeFile(join(directory, 'words.txt'), '话费 4');
+  await expect(open()).rejects.toThrow(/npm run vocabulary -- sync/);
+  await writeFile(`${file}.lock`, lock('vocab-x-1'));
+  await open();
+  expect([idOfDay(), wordsOfDay()]).toEqual(['vocab-x-1', 1]);
+  await writeFile(`${file}.lock`, lock('vocab-x-number-2'));
+  await expect.poll(idOfDay).toBe('vocab-x-number-2');
+  await writeFile(join(directory, 'words.txt'), '话费 4\nVoLTE 3');
+  await expect.poll(wordsOfDay).toBe(2);
+  await writeFile(join(directory, 'words.txt'), '话费 4\nVoLTE');
+  await expect.poll(() => outcomes.at(-1)).toBe('refused');
+  await writeFile(`${file}.lock`, 'cut off in the midd');
+  await expect.poll(() => outcomes).toEqual(['taken', 'taken', 'refused', 'refused']);
+  expect([idOfDay(), wordsOfDay()]).toEqual(['vocab-x-number-2', 2]);
+  await rm(join(directory, 'words.txt'));
+  await writeFile(file, 'rules: [{ name: without-words }]');
+  await rm(`${file}.lock`);
+  await expect.poll(names).toEqual(['without-words']);
 });
 
 it.each([
