@@ -18,6 +18,8 @@ export interface DialogCall {
   changed(): void;
   now(): Date;
   dialogAnswered(dialog: CallDialog): void;
+  /** The peer has answered an offer of ours. */
+  mediaAgreed(): void;
   dialogGone(dialog: CallDialog, reason: EndReason): void;
 }
 
@@ -132,6 +134,7 @@ export class CallDialog implements DialogUser {
   async acceptAnswer(...[answer, content]: Parameters<DialogUser['acceptAnswer']>): Promise<void> {
     await this.media.applyAnswer(answer);
     this.#learn(content);
+    this.#call.mediaAgreed();
     this.#call.changed();
     this.#call.event('answer', { directions: answer.lines.map(({ direction }) => direction) });
   }

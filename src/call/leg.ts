@@ -68,6 +68,7 @@ export class Leg {
     this.#law = law;
     this.#recorder = options.openRecorder(this.id);
     this.#tap = new LegTap(this.#recorder, this.#audio);
+    if (options.attendant !== undefined) this.#tap.mute('gate');
     this.#mute = new LegMute({ tap: this.#tap, recorder: this.#recorder, receiver: () => this.#receiver });
     this.#line = options.line;
     const onEvent = this.#event.bind(this);
@@ -109,7 +110,9 @@ export class Leg {
         leg.#event('rtcp_bye', {});
       },
       onTelephoneEvent: (event) => {
-        if (leg.#mute.mayTell(event) && leg.#keys.take(event)) services.metrics.keys.inc();
+        if (!leg.#mute.mayTell(event)) return;
+        if (leg.#keys.take(event)) services.metrics.keys.inc();
+        options.attendant?.key(event);
       },
       onSilent: (sinceSample) => {
         leg.#quiet.silent(leg.#startedAt === undefined ? undefined : sinceSample / SAMPLES_PER_MS);
@@ -192,13 +195,29 @@ export class Leg {
 
   /** Nothing that is said or pressed from here on leaves the leg; the sentence in the making ends. */
   mute(): void {
-    if (!this.isMuted && this.#transcript !== undefined) this.#endsSentence = true;
+    this.#endSentence();
     this.#mute.mute();
   }
 
   /** See `LegMute.unmute`. */
   unmute(): Promise<boolean> {
     return this.#mute.unmute();
+  }
+
+  /** From here on the leg is kept and recognised. For a leg with an attendant. */
+  admit(): void {
+    this.#tap.unmute('gate');
+  }
+
+  /** From here on it is not; the sentence in the making ends. */
+  withhold(): void {
+    this.#endSentence();
+    this.#tap.mute('gate');
+  }
+
+  /** Whether the peer announced that it sends nothing. */
+  get isHeld(): boolean {
+    return this.#quiet.isHeld;
   }
 
   /** Begins to send: silence, and prompts when there are any. For a leg whose call `speaks`. May be called twice. */
@@ -219,6 +238,14 @@ export class Leg {
   /** How far the leg's audio has come on its clock; undefined before it has started. */
   get atMs(): number | undefined {
     return this.#startedAt === undefined ? undefined : this.#recorder.samples / SAMPLES_PER_MS;
+  }
+
+  /** Where on its clock the leg is now, also while nothing comes. */
+  get placeMs(): number | undefined {
+    const { atMs } = this;
+    const nowMs = this.#nowMs();
+    if (atMs === undefined || nowMs === undefined) return undefined;
+    return nowMs - atMs > ON_ITS_WAY_MAX_MS ? nowMs : atMs;
   }
 
   /** Whether audio came but no recogniser would take it. */
@@ -342,7 +369,12 @@ export class Leg {
     this.#options.onEvent(kind, detail, this);
   }
 
+  #endSentence(): void {
+    if (!this.#tap.isMuted && this.#transcript !== undefined) this.#endsSentence = true;
+  }
+
   #push(pcm: Buffer): void {
+    if (!this.#tap.isMuted) this.#options.attendant?.heard(pcm);
     this.#heardMs += pcm.length / (2 * SAMPLES_PER_MS);
     this.#transcript?.push(pcm);
     if (this.#endsSentence) this.#transcript?.endSentence();
@@ -364,4 +396,6 @@ function payloadsOf(line: OfferedLine): NegotiatedPayloads {
 const DISCARD_PORT = 9;
 /** Packets that were on their way when the BYE overtook them. */
 const LATE_PACKET_LINGER_MS = 80;
+/** What was sent and is not recorded yet: it waits for 240 ms at most. */
+const ON_ITS_WAY_MAX_MS = 400;
 const SAMPLES_PER_MS = 8;
