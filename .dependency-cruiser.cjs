@@ -27,8 +27,11 @@ const ROOMS = {
   routing: { values: [], types: ['sip'] },
   outbox: { values: [], types: [] },
   queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
-  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip', 'webhooks'] },
-  webhooks: { values: [], types: ['figures'] },
+  store: {
+    values: ['figures', 'search', 'voicemail'],
+    types: ['call', 'mail', 'transcript', 'sip', 'webhooks'],
+  },
+  webhooks: { values: [], types: ['figures', 'voicemail'] },
   search: { values: [], types: [] },
   figures: { values: [], types: ['call'] },
   forget: { values: [], types: [] },
@@ -48,7 +51,7 @@ const ROOMS = {
       'transcribe',
       'webhooks',
     ],
-    types: ['call', 'queue', 'sip', 'transcript'],
+    types: ['call', 'queue', 'sip', 'transcript', 'voicemail'],
   },
   sipstack: { values: [], types: [] },
   edge: { values: ['sipstack'], types: [] },
@@ -61,7 +64,8 @@ const ROOMS = {
   bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
   recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
   chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
-  voicemail: { values: [], types: ['bus'] },
+  voicemail: { values: ['sip'], types: ['bus', 'call'] },
+  mail: { values: [], types: ['voicemail'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -96,7 +100,7 @@ const LIBRARIES = {
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
 const PURE = [
-  'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
+  'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite|uri-user)',
   'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|receiver-report|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtcp|leg-security|telephone-events|media-watch)',
   'audio/(g711|chunker|leg-audio|concealment|lost-stretches)',
   'transcript/.+',
@@ -109,6 +113,8 @@ const PURE = [
   'routing/(pattern|time-window|facts|matching|routes-schema|read-routes)',
   'queue/(jobs|parcel)',
   'webhooks/(events|addresses|verdict)',
+  'voicemail/message',
+  'mail/(compose|verdict)',
   'bus/packets',
   'live/(items|message|position|lane|call-cursor)',
   'demo/compare',

@@ -8,9 +8,11 @@ import { linkCalls } from '../src/store/link-calls.ts';
 import { toStoreError, withTransaction } from '../src/store/pool.ts';
 import { saveCalls } from '../src/store/save-call.ts';
 import { saveEvents } from '../src/store/save-event.ts';
+import { tellsOfVoicemail } from '../src/store/settle-voicemail.ts';
 import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
 import type { RowDeps, WriterDeps } from './sentences.ts';
+import { settleVoicemails } from './voicemails.ts';
 
 /**
  * Snapshots tell which is newer, so jobs may overtake each other. Many at once, since the end of each call is a job and
@@ -35,11 +37,8 @@ export async function startCallsRole(deps: WriterDeps): Promise<Role> {
 }
 
 /** Rows in one transaction, then what follows from them. @throws {CallscribeError} see `toStoreError` */
-export async function writeCallJobs(
-  { pool, logger, onComplete }: RowDeps,
-  jobs: readonly Job[],
-  delivery: Delivery,
-): Promise<void> {
+export async function writeCallJobs(deps: RowDeps, jobs: readonly Job[], delivery: Delivery): Promise<void> {
+  const { pool, logger, onComplete } = deps;
   const calls = newestOf(
     jobs.flatMap((job) => (job.name === 'call' || job.name === 'call-end' ? [job.payload] : [])),
   );
@@ -62,6 +61,8 @@ export async function writeCallJobs(
       logger.debug({ callId }, 'call complete');
       onComplete?.(callId);
     }
+    const telling = events.filter(({ kind }) => tellsOfVoicemail(kind));
+    await settleVoicemails(deps, [...ended.map(({ id }) => id), ...telling.map(({ callId }) => callId)]);
   } catch (thrown) {
     throw toStoreError(thrown);
   }
