@@ -101,8 +101,9 @@ export async function sweepOnce(deps: SweeperDeps): Promise<SweepOutcome | undef
     for (const callId of callIds) logger.error({ callId, fault }, 'a call hung and was given up');
   }
   const voicemails = await settleLeftVoicemails(deps, { now: clock.wallTime(), callHangsMs: giveUpAfterMs });
-  if (voicemails > 0)
+  if (voicemails > 0) {
     logger.info({ voicemails }, 'messages that nobody had put into their mailboxes are there');
+  }
   if (dropped !== undefined) {
     for (const mailbox of dropped.mailboxes) onMailbox?.(mailbox);
     if (dropped.partitions.length + dropped.calls > 0) {

@@ -72,9 +72,9 @@ function report(logger: Logger, { mailId, voicemail, attempts }: ClaimedMail, ve
   if (verdict.kind === 'delivered') return;
   const facts = { mailId, callId: voicemail.callId, attempts, failure: verdict.failure };
   if (verdict.kind === 'bury') logger.error(facts, 'an e-mail about a message goes to the dead letters');
-  else if (attempts === 1)
+  else if (attempts === 1) {
     logger.warn(facts, 'an e-mail about a message could not be sent; it is tried again');
-  else logger.debug(facts, 'an e-mail about a message could not be sent; it is tried again');
+  } else logger.debug(facts, 'an e-mail about a message could not be sent; it is tried again');
 }
 
 export interface MailerLoop {

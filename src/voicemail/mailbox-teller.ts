@@ -47,7 +47,8 @@ export class MailboxTeller {
   tell({ tenant, mailbox }: MailboxAddress): void {
     if (this.#isClosed || this.#waiting.size >= WAITING_MAX) return;
     this.#waiting.set(JSON.stringify([tenant, mailbox]), { tenant, mailbox });
-    this.#telling ??= this.#tellAll();
+    // In the next turn, so that what changed in this one is counted together.
+    this.#telling ??= Promise.resolve().then(() => this.#tellAll());
   }
 
   /** What waits is told first. May be called twice. */

@@ -108,7 +108,7 @@ it('a server that is away, silent or wants another password is a fault of the wa
 });
 
 it('a password goes out over TLS only, but to this machine', async () => {
-  const passwords: (string | undefined)[] = [];
+  const passwords: unknown[] = [];
   const options: SMTPServerOptions = {
     allowInsecureAuth: true,
     onAuth: ({ password }, _, callback) => {
