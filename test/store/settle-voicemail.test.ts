@@ -187,17 +187,18 @@ describe('the row of a message', () => {
     const { call } = await write({}, (jobs) => jobs.slice(0, -1));
     const deps = { pool, logger: silentLogger };
     const later = (ms: number): Date => new Date(Date.now() + ms);
-    expect(await settleLeftVoicemails(deps, { now: later(60_000), callHangsMs: 0 })).toBe(0);
-    expect(await settleLeftVoicemails(deps, { now: later(600_000), callHangsMs: 0 })).toBe(0);
+    expect(await settleLeftVoicemails(deps, later(60_000))).toBe(0);
+    expect(await settleLeftVoicemails(deps, later(600_000))).toBe(0);
     // Also the one above that waits for its end.
-    expect(await settleLeftVoicemails(deps, { now: later(3_700_000), callHangsMs: 0 })).toBe(2);
+    expect(await settleLeftVoicemails(deps, later(3_700_000))).toBe(2);
     expect(await loadVoicemail(pool, undefined, call.id)).toMatchObject({ recorded: false, state: 'new' });
-    expect(await settleLeftVoicemails(deps, { now: later(3_700_000), callHangsMs: 0 })).toBe(0);
+    expect(await settleLeftVoicemails(deps, later(3_700_000))).toBe(0);
   });
 
   it('is not made of a call that was deleted', async () => {
     const { call } = await write({}, (jobs) => jobs);
     expect(await deleteCall(pool, call.id)).toMatchObject({ voicemails: 1, voicemail_mails: 2 });
+    expect((await pool.query('select from awaited_voicemails')).rowCount).toBe(0);
     expect(await settleVoicemail(pool, call.id)).toEqual({ kind: 'none' });
   });
 });
