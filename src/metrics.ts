@@ -54,8 +54,8 @@ export interface Metrics {
   readonly controlCommands: Counter<'command' | 'outcome'>;
   /** Attempts to deliver a message, by what became of it (src/webhooks/verdict.ts). */
   readonly webhooks: Counter<'outcome'>;
-  /** Messages that callers left. */
-  readonly voicemails: Counter<'end_reason' | 'content'>;
+  /** Messages that came into their mailboxes. */
+  readonly voicemailRows: Counter<'end_reason' | 'content'>;
   /** Attempts to send an e-mail about a message (src/mail/verdict.ts). */
   readonly voicemailMails: Counter<'outcome'>;
   /** What went over the bus between processes (src/bus/bus.ts). */
@@ -275,8 +275,8 @@ export function createMetrics(): Metrics {
       labelNames: ['outcome'],
       registers,
     }),
-    voicemails: new Counter({
-      name: 'callscribe_voicemails_total',
+    voicemailRows: new Counter({
+      name: 'callscribe_voicemail_rows_total',
       help: 'messages that callers left, once they are rows, by how they ended and whether anything was said',
       labelNames: ['end_reason', 'content'],
       registers,

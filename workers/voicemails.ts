@@ -14,7 +14,7 @@ function tell({ metrics, logger, onMailbox }: RowDeps, settled: SettledVoicemail
   if (settled.kind !== 'made' && settled.kind !== 'changed') return;
   const { voicemail } = settled;
   if (settled.kind === 'made') {
-    metrics?.voicemails.inc({ end_reason: voicemail.endReason, content: voicemail.content });
+    metrics?.voicemailRows.inc({ end_reason: voicemail.endReason, content: voicemail.content });
     logger.debug({ callId: voicemail.callId }, 'a message is in its mailbox');
   }
   onMailbox?.(voicemail);
