@@ -25,7 +25,7 @@ create table voicemails (
   created_at  timestamptz not null default clock_timestamp()
 );
 
-create index voicemails_mailbox on voicemails (tenant, mailbox, call_id desc) where state <> 'deleted';
+create index voicemails_mailbox on voicemails (mailbox, tenant, call_id desc);
 
 -- Calls whose message has no row yet: from the commit of the event `voicemail_began` until the message's row is made.
 create table awaited_voicemails (

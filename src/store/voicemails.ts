@@ -43,19 +43,6 @@ export interface VoicemailFilter {
   readonly to: Date | undefined;
 }
 
-const LIST = {
-  name: 'list-voicemails',
-  text: `
-select ${VOICEMAIL_COLUMNS}
-  from voicemails message
- where ($1::text is null or tenant = $1) and ($2::text is null or mailbox = $2)
-   and case when $3::text is null then state <> 'deleted' else state = $3 end
-   and ($4::timestamptz is null or began_at >= $4) and ($5::timestamptz is null or began_at < $5)
-   and ($6::uuid is null or call_id < $6)
- order by call_id desc
- limit $7`,
-};
-
 /**
  * Newest call first.
  *
@@ -67,8 +54,22 @@ export async function listVoicemails(
   { tenant, mailbox, state, from, to }: VoicemailFilter,
   { after, limit }: { readonly after: string | undefined; readonly limit: number },
 ): Promise<readonly StoredVoicemail[]> {
-  const values = [tenant, mailbox, state, from, to, after].map((value) => value ?? null);
-  return (await db.query<StoredVoicemail>({ ...LIST, values: [...values, limit] })).rows;
+  const values: unknown[] = [limit];
+  // A filter that is not there must not stand in the statement: none of its plans could then use the index.
+  const where = (condition: string, value: unknown): string => {
+    if (value === undefined) return '';
+    values.push(value);
+    return `and ${condition} $${values.length}`;
+  };
+  const statement = `
+select ${VOICEMAIL_COLUMNS}
+  from voicemails message
+ where true ${where('mailbox =', mailbox)} ${where('tenant =', tenant)}
+   ${where('state =', state) || "and state <> 'deleted'"}
+   ${where('began_at >=', from)} ${where('began_at <', to)} ${where('call_id <', after)}
+ order by call_id desc
+ limit $1`;
+  return (await db.query<StoredVoicemail>(statement, values)).rows;
 }
 
 const SET_STATE = {
