@@ -6,6 +6,7 @@ import type { Job } from '../src/queue/jobs.ts';
 import { awaitVoicemails, tellsOfVoicemail } from '../src/store/awaited-voicemails.ts';
 import { completeCall } from '../src/store/complete-call.ts';
 import { linkCalls } from '../src/store/link-calls.ts';
+import { makeCalls } from '../src/store/make-calls.ts';
 import { toStoreError, withTransaction } from '../src/store/pool.ts';
 import { saveCalls } from '../src/store/save-call.ts';
 import { saveEvents } from '../src/store/save-event.ts';
@@ -15,8 +16,8 @@ import type { RowDeps, WriterDeps } from './sentences.ts';
 import { settleVoicemails } from './voicemails.ts';
 
 /**
- * Snapshots tell which is newer, so jobs may overtake each other. Many at once, since the end of each call is a job and
- * a commit of its own, and Postgres syncs those together that come together.
+ * Snapshots tell which is newer, so jobs may overtake each other. Many at once: Postgres syncs those commits together that
+ * come together.
  */
 const BATCHES_IN_HAND = 8;
 
@@ -45,6 +46,7 @@ export async function writeCallJobs(deps: RowDeps, jobs: readonly Job[], deliver
   const events = jobs.flatMap((job) => (job.name === 'call-event' ? [job.payload] : []));
   try {
     await withTransaction(pool, async (client) => {
+      await makeCalls(client, [...calls.map(({ id }) => id), ...events.map(({ callId }) => callId)]);
       await saveCalls(client, calls);
       await saveEvents(client, events);
       await awaitVoicemails(client, events);
