@@ -12,7 +12,7 @@ import { decodeG711 } from '../src/audio/g711.ts';
 import { type FilesBenchOptions, filesLine, type FilesReport, filesResult } from '../src/bench/files.ts';
 import { readAudioFile } from '../src/caller/audio-file.ts';
 import { silentLogger as logger } from '../src/log.ts';
-import { STEREO_FRAME_BYTES, stereoWavHeader } from '../src/recording/stereo-wav.ts';
+import { waveHeader } from '../src/recording/wave-header.ts';
 import { samplePaths } from '../src/sample/sample.ts';
 import { captionsRecogniser } from '../src/sandbox/captions-recogniser.ts';
 import { startSandbox } from '../src/sandbox/server.ts';
@@ -28,6 +28,8 @@ interface FileOrder {
 /** Of the working directory: temporary directories are in memory on some machines. */
 const DIRECTORY = '.data';
 const SAMPLE_RATE_HZ = 8_000;
+/** Left and right, 16 bits each. */
+const FRAME_BYTES = 4;
 const SPEED = 1_000;
 
 /** `npm run bench -- files`: a long stereo file, as WAV and, where ffmpeg is, as FLAC; the last line is one JSON object. */
@@ -104,15 +106,15 @@ async function transcribe({ url, path, format }: FileOrder): Promise<FilesReport
 async function writeLongWav(path: string, minutes: number): Promise<void> {
   const [left, right] = await Promise.all([samplesOf(samplePaths.agent), samplesOf(samplePaths.customer)]);
   const frames = Math.min(left.length, right.length);
-  const block = Buffer.alloc(frames * STEREO_FRAME_BYTES);
+  const block = Buffer.alloc(frames * FRAME_BYTES);
   for (let no = 0; no < frames; no += 1) {
     block.writeInt16LE(left[no]!, no * 4);
     block.writeInt16LE(right[no]!, no * 4 + 2);
   }
   const allFrames = minutes * 60 * SAMPLE_RATE_HZ;
-  const bytes = allFrames * STEREO_FRAME_BYTES;
+  const bytes = allFrames * FRAME_BYTES;
   function* pieces(): Generator<Buffer> {
-    yield stereoWavHeader(allFrames);
+    yield waveHeader({ channels: 2, samples: allFrames });
     for (let leftBytes = bytes; leftBytes > 0; leftBytes -= block.length) yield block.subarray(0, leftBytes);
   }
   await pipeline(Readable.from(pieces()), createWriteStream(path));

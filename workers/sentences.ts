@@ -12,8 +12,10 @@ import type { Pool } from '../src/store/pool.ts';
 import { toStoreError } from '../src/store/pool.ts';
 import { saveSentences } from '../src/store/save-sentence.ts';
 import type { FinalSentence } from '../src/transcript/sentence.ts';
+import type { MailboxAddress } from '../src/voicemail/mailbox-news.ts';
 import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
+import { settleVoicemails } from './voicemails.ts';
 
 /** What writing rows takes. */
 export interface RowDeps {
@@ -23,6 +25,8 @@ export interface RowDeps {
   readonly metrics?: Metrics;
   /** A call became complete. */
   readonly onComplete?: (callId: CallId) => void;
+  /** A message came to the mailbox, or changed. */
+  readonly onMailbox?: (address: MailboxAddress) => void;
 }
 
 export interface WriterDeps extends RowDeps {
@@ -64,6 +68,10 @@ export async function writeSentenceJobs(
     for (const callId of new Set(sentences.map((sentence) => sentence.callId))) {
       if ((await completeCall(deps.pool, callId)) === 'complete') deps.onComplete?.(callId);
     }
+    await settleVoicemails(
+      deps,
+      sentences.map(({ callId }) => callId),
+    );
   } catch (thrown) {
     throw toStoreError(thrown);
   }

@@ -8,15 +8,15 @@ import { CallscribeError, systemCode } from '../errors.ts';
 import type { CallId } from '../ids.ts';
 import { recordingFile } from './recording-file.ts';
 import { addLeg, type Channel, channelsOf, type MixedLeg } from './stereo-mix.ts';
-import { STEREO_FRAME_BYTES, STEREO_HEADER_BYTES, stereoWavHeader } from './stereo-wav.ts';
+import { WAVE_HEADER_BYTES, waveHeader } from './wave-header.ts';
 
-const SAMPLE_RATE_HZ = 8_000;
-const SAMPLES_PER_MS = SAMPLE_RATE_HZ / 1_000;
+const SAMPLES_PER_MS = 8;
 /** Left and right, 16 bits each. */
+const FRAME_BYTES = 4;
 /** Two seconds: what is decoded at once, so that packets are not kept waiting. */
 const PIECE_SAMPLES = 16_000;
 /** The format counts bytes in 32 bits, which is 37 hours. What a call lasts longer is not in its WAV file. */
-const SAMPLES_MAX = Math.floor((0xffff_ffff - STEREO_HEADER_BYTES) / STEREO_FRAME_BYTES);
+const SAMPLES_MAX = Math.floor((0xffff_ffff - WAVE_HEADER_BYTES) / FRAME_BYTES);
 const IS_BIG_ENDIAN = endianness() === 'BE';
 
 /** A leg as it goes into its call's recording. */
@@ -74,7 +74,7 @@ export async function saveRecording(options: SaveRecordingOptions): Promise<Save
     file,
     beginAt: new Date(beginMs),
     durationMs: Math.round(samples / SAMPLES_PER_MS),
-    bytes: STEREO_HEADER_BYTES + samples * STEREO_FRAME_BYTES,
+    bytes: WAVE_HEADER_BYTES + samples * FRAME_BYTES,
     crc32: check,
     channels: legs.map(({ legNo }, index) => ({ legNo, channel: channels[index]! })),
   };
@@ -89,7 +89,7 @@ interface Track {
 
 /** @returns the CRC-32 of the audio */
 async function writeAudio(file: FileHandle, tracks: readonly Track[], samples: number): Promise<number> {
-  await writeAll(file, stereoWavHeader(samples), 0);
+  await writeAll(file, waveHeader({ channels: 2, samples }), 0);
   let check = 0;
   for (let at = 0; at < samples; at += PIECE_SAMPLES) {
     const piece = new Int16Array(2 * Math.min(PIECE_SAMPLES, samples - at));
@@ -97,7 +97,7 @@ async function writeAudio(file: FileHandle, tracks: readonly Track[], samples: n
     const bytes = Buffer.from(piece.buffer);
     if (IS_BIG_ENDIAN) bytes.swap16();
     check = crc32(bytes, check);
-    await writeAll(file, bytes, STEREO_HEADER_BYTES + at * STEREO_FRAME_BYTES);
+    await writeAll(file, bytes, WAVE_HEADER_BYTES + at * FRAME_BYTES);
   }
   return check;
 }
