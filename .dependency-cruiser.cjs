@@ -61,7 +61,7 @@ const ROOMS = {
   bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
   recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
   chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
-  voicemail: { values: [], types: [] },
+  voicemail: { values: [], types: ['bus'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
