@@ -21,6 +21,10 @@ export interface Metrics {
   readonly dialogProbes: Counter<'found'>;
   /** Calls that a rule of ROUTES_FILE took or refused; the empty name: no rule matched. */
   readonly routedCalls: Counter<'rule'>;
+  /** Messages by what ended them (src/voicemail/record.ts); `abandoned`: before the beep was over. */
+  readonly voicemails: Counter<'end'>;
+  /** Calls in which a message is taken now. */
+  readonly voicemailsInProgress: Gauge;
   /** Changes of ROUTES_FILE. */
   readonly routesReadings: Counter<'outcome'>;
   readonly jobs: Counter<'queue' | 'outcome'>;
@@ -130,6 +134,17 @@ export function createMetrics(): Metrics {
       name: 'callscribe_routed_calls_total',
       help: 'new calls by the rule of ROUTES_FILE that decided on them; without a name: none did',
       labelNames: ['rule'],
+      registers,
+    }),
+    voicemails: new Counter({
+      name: 'callscribe_voicemails_total',
+      help: 'messages by what ended them: hangup, key, silence, limit; abandoned: no message was left',
+      labelNames: ['end'],
+      registers,
+    }),
+    voicemailsInProgress: new Gauge({
+      name: 'callscribe_voicemails_in_progress',
+      help: 'calls in which a message is taken now',
       registers,
     }),
     routesReadings: new Counter({

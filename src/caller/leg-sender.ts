@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.ts';
+import type { PacedStream } from '../pacer.ts';
 import type { SrtpSuite } from '../rtp/srtp-key.ts';
 import type { LegReport } from './call-report.ts';
 import type { PacketPlan } from './impairment-plan.ts';
 import type { LegProtection } from './leg-protection.ts';
 import type { LegSource } from './leg-source.ts';
 import type { MediaSockets } from './media-sockets.ts';
-import type { PacedStream } from './pacer.ts';
 import { buildRtpPacket, type RtpStart } from './rtp-packets.ts';
 import { SenderRtcp } from './sender-rtcp.ts';
 

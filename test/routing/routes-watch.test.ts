@@ -17,6 +17,7 @@ const open = async (): Promise<RoutesWatch> =>
     file,
     logger: silentLogger,
     everyMs: 20,
+    model: 'paraformer-realtime-8k-v2',
     readRoles: () => [],
     onReading: (outcome) => outcomes.push(outcome),
   }));

@@ -6,6 +6,7 @@ import { RtcpRrPacket } from 'werift-rtp';
 
 import { LegAudio } from '../../src/audio/leg-audio.ts';
 import { systemClock } from '../../src/clock.ts';
+import { Pacer } from '../../src/pacer.ts';
 import { LegTicker } from '../../src/rtp/leg-ticker.ts';
 import { PortPool } from '../../src/rtp/port-pool.ts';
 import { type LegReceiver, type LegReceiverOptions, openLegReceiver } from '../../src/rtp/receiver.ts';
@@ -18,6 +19,7 @@ async function openLeg(options: Partial<LegReceiverOptions>): Promise<LegReceive
   const receiver = await openLegReceiver({
     ports: new PortPool({ address: '127.0.0.1', firstPort, lastPort: firstPort + 15, clock: systemClock }),
     ticker: new LegTicker(systemClock),
+    pacer: new Pacer(systemClock),
     clock: systemClock,
     codecs: new Map([[0, 'PCMU' as const]]),
     telephoneEventPayloadTypes: new Set(),

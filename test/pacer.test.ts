@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
-import { Pacer } from '../../src/caller/pacer.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../src/clock.ts';
+import { Pacer } from '../src/pacer.ts';
 
 const never = new AbortController().signal;
 
