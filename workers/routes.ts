@@ -6,7 +6,7 @@ import { checkEntries, checkTargetModel } from '../src/dashscope/vocabulary-rule
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
 import { calledUsers, routeFactsOf } from '../src/routing/facts.ts';
-import { findMailbox, mailboxOf } from '../src/routing/mailboxes.ts';
+import { mailboxOf, tenantOfMailbox } from '../src/routing/mailboxes.ts';
 import { findRule } from '../src/routing/matching.ts';
 import type { Routes, RouteSettings } from '../src/routing/route-rules.ts';
 import type { LoadRoutesOptions } from '../src/routing/routes-file.ts';
@@ -84,9 +84,10 @@ export async function openCallRoutes(
     },
     findMailbox: ({ requestUri, raw, peerAddress: source }) => {
       const [mailbox] = calledUsers({ requestUri, headers: readHeaderLines(raw) });
-      const rule = mailbox === undefined ? undefined : findMailbox(watch.routes, { mailbox, source });
-      if (mailbox === undefined || rule === undefined) return undefined;
-      return { tenant: rule.settings.tenant ?? byEnvironment.tenant, mailbox };
+      if (mailbox === undefined) return undefined;
+      const asked = { mailbox, source, tenantDefault: byEnvironment.tenant };
+      const tenant = tenantOfMailbox(watch.routes, asked);
+      return tenant === undefined ? undefined : { tenant, mailbox };
     },
     close: () => {
       watch.close();

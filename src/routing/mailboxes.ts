@@ -9,14 +9,14 @@ export function mailboxOf({ settings }: RouteRule, facts: Pick<RouteFacts, 'call
 }
 
 /**
- * The rule by which messages come into the mailbox that a peer asks about: the first that names it, or that names none and
- * takes calls of that user; only of rules that take calls from that peer's address. What else a rule asks of a call is
- * not looked at. Undefined also where such rules are of several tenants: nobody is told of another's messages.
+ * Whose the mailbox is that a peer asks about: by the rules that name it, or that name none and take calls of that user,
+ * of those that take calls from the peer's address. What else a rule asks of a call is not looked at. Undefined: there is
+ * none, or it is not clear whose, so that nobody is told of another's messages.
  */
-export function findMailbox(
+export function tenantOfMailbox(
   { rules }: Routes,
-  asked: { readonly mailbox: string; readonly source: string },
-): RouteRule | undefined {
+  asked: { readonly mailbox: string; readonly source: string; readonly tenantDefault: string },
+): string | undefined {
   const found = rules.filter(
     ({ conditions, settings: { voicemail } }) =>
       voicemail !== undefined &&
@@ -27,6 +27,6 @@ export function findMailbox(
         return isNamed || condition.patterns.some((pattern) => pattern.matches(asked.mailbox));
       }),
   );
-  const tenants = new Set(found.map(({ settings }) => settings.tenant));
-  return tenants.size > 1 ? undefined : found[0];
+  const tenants = new Set(found.map(({ settings }) => settings.tenant ?? asked.tenantDefault));
+  return tenants.size === 1 ? [...tenants][0] : undefined;
 }

@@ -87,11 +87,6 @@ export class SubscribeHandler {
     }
     const dialogId = dialogIdOf(request);
     const known = this.#subscriptions.find(dialogId);
-    const mailbox = this.#options.findMailbox({
-      requestUri: request.uri,
-      raw: text.raw,
-      peerAddress: request.source_address,
-    });
     const accept: Answer = {
       status: 200,
       headers: { ...ALLOW_EVENTS, Contact: ownContact(request), Expires: String(asked.seconds) },
@@ -103,11 +98,13 @@ export class SubscribeHandler {
       }
       if (!(await answer(accept))) return;
       if (asked.seconds > 0) known.ask();
-      // The rules have changed since.
-      if (mailbox === undefined) void known.subscription.end('noresource');
-      else known.subscription.accepted(asked.seconds);
+      if (known.isThere()) known.subscription.accepted(asked.seconds);
+      else void known.subscription.end('noresource');
       return;
     }
+    const mailboxRequest = { requestUri: request.uri, raw: text.raw, peerAddress: request.source_address };
+    const findMailbox = (): WaitingMailbox | undefined => this.#options.findMailbox(mailboxRequest);
+    const mailbox = findMailbox();
     // That there is no such mailbox is not told to whom we do not know.
     const refusal = this.#refusal(request);
     if (refusal !== undefined || mailbox === undefined) {
@@ -124,6 +121,7 @@ export class SubscribeHandler {
       peerAddress: request.source_address,
       event: asked.event,
       mailbox,
+      isThere: () => findMailbox() !== undefined,
       send: (notify) => this.#notify(dialogId, { event: asked.event, account: accountOf(request) }, notify),
     });
     if (await answer(accept)) subscription.accepted(asked.seconds);

@@ -37,6 +37,8 @@ export interface NewSubscription {
   /** The Event header of its NOTIFYs. */
   readonly event: string;
   readonly mailbox: WaitingMailbox;
+  /** Whether there still is that mailbox for that peer: the rules may change. */
+  readonly isThere: () => boolean;
   /** See {@link Subscription}. */
   readonly send: (notify: Notify) => Promise<number>;
 }
@@ -46,6 +48,7 @@ export interface OpenSubscription {
   readonly subscription: Subscription;
   readonly event: string;
   readonly peerAddress: string;
+  readonly isThere: () => boolean;
   /** Looks whether the counts are still right. */
   ask(): void;
 }
@@ -77,7 +80,7 @@ export class Subscriptions {
   }
 
   /** Takes its place and follows its mailbox; the first NOTIFY waits until it is `accepted`. */
-  open({ dialogId, peerAddress, event, mailbox, send }: NewSubscription): OpenSubscription {
+  open({ dialogId, peerAddress, event, mailbox, isThere, send }: NewSubscription): OpenSubscription {
     const { onNotify, pace = NOTIFY_PACE, clock, logger } = this.#options;
     const subscription = new Subscription({
       send,
@@ -97,6 +100,7 @@ export class Subscriptions {
       subscription,
       event,
       peerAddress,
+      isThere,
       ask: () => {
         following.ask();
       },

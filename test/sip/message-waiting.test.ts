@@ -105,7 +105,7 @@ async function listen(
         : {
             findMailbox: (request) => {
               asked.push(request);
-              return exists ? mailbox : undefined;
+              return exists && request.requestUri === 'sip:uas@example.org' ? mailbox : undefined;
             },
             max: options.max ?? 100,
             perSourceMax: options.perSourceMax ?? 100,
@@ -121,7 +121,9 @@ async function listen(
 /** Sends it; resolves with the final response. */
 async function subscribe(call: CallOfPeer, options: RequestOptions = {}, via = peer): Promise<string> {
   const headers = ['Event: message-summary', ...(options.headers ?? ['Expires: 600'])];
-  via.send(request(via, 'SUBSCRIBE', call, { ...options, headers }));
+  const text = request(via, 'SUBSCRIBE', call, { ...options, headers }).toString();
+  // Within the dialog it goes to our Contact, which names no mailbox.
+  via.send(options.toTag === undefined ? text : text.replace('sip:uas@example.org SIP', 'sip:us@here SIP'));
   return via.next(new RegExp(`^SIP/2\\.0 \\d+ .*CSeq: ${options.cseq ?? 1} SUBSCRIBE`, 's'));
 }
 
