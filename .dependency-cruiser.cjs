@@ -114,7 +114,7 @@ const PURE = [
   'bus/packets',
   'live/(items|message|position|lane|call-cursor)',
   'demo/compare',
-  'voicemail/(message|prompt-codes|record|speech-meter|terms|tones)',
+  'voicemail/(message-machine|prompt-codes|record|speech-meter|terms|tones)',
   'recovery/journal-lines',
   'chaos/(script|verdict|kinds|soak-figures)',
 ];

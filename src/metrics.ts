@@ -28,7 +28,7 @@ export interface Metrics {
   /** Changes of ROUTES_FILE. */
   readonly routesReadings: Counter<'outcome'>;
   readonly jobs: Counter<'queue' | 'outcome'>;
-  /** What came to the media ports, counted when a leg ends. */
+  /** What came to the media ports and left them, counted when a leg ends. */
   readonly rtpPackets: Counter<'fate'>;
   readonly rtcpPackets: Counter<'fate'>;
   readonly concealedMs: Counter;
@@ -165,7 +165,8 @@ export function createMetrics(): Metrics {
       name: 'callscribe_rtp_packets_total',
       help:
         'packets of ended legs by fate (received, lost, late, duplicate, malformed, foreign, unknown_payload_type, ' +
-        'unauthenticated, replayed); late and duplicate ones are among the received; the last two are of SRTP',
+        'unauthenticated, replayed; sent, left_out); late and duplicate ones are among the received; unauthenticated ' +
+        'and replayed ones are of SRTP; what was not sent because the process stood still is left_out',
       labelNames: ['fate'],
       registers,
     }),

@@ -36,6 +36,18 @@ test('what a stall made late follows at once, so that lateness never adds up', a
   expect(pacer.worstLateMs).toBe(1_000);
 });
 
+test('a stream that wants no more gets the last of the ticks that a stall made late, and none twice', async () => {
+  const clock = { now: 0, monotonicMs: () => clock.now, wallTime: () => new Date(0) };
+  using pacer = new Pacer(clock);
+  const ticked: number[] = [];
+  const tick = (tickNo: number): void => {
+    ticked.push(tickNo);
+    if (tickNo === 0) clock.now = 1_010;
+  };
+  await pacer.run({ intervalMs: 20, ticks: 50, catchUpTicks: 3, tick }, 0, never);
+  expect(ticked).toEqual([0, 48, 49]);
+});
+
 test('an aborted stream stops, the other goes on', async () => {
   using pacer = new Pacer(systemClock);
   const aborting = new AbortController();

@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
@@ -23,6 +23,7 @@ import {
 } from '../src/store/transcriptions.ts';
 import { callOfFile } from '../src/transcribe/call-of-file.ts';
 import { openFile } from '../src/transcribe/open-file.ts';
+import { readRecordedCall, type RecordedCall } from '../src/transcribe/recorded-call.ts';
 import { transcribeFile, type TranscribeOptions } from '../src/transcribe/transcribe-file.ts';
 
 export interface TranscriptionsDeps {
@@ -42,6 +43,10 @@ const RAW_RATE_HZ = 8_000;
 /** Seconds of audio a second. */
 const SPEED = 4;
 const NOTE_EVERY_MS = 1_000;
+/** A file has two at most. */
+const CHANNELS = [0, 1];
+/** Beside the file, where that is a call's recording. */
+const RECORDED_FILE = 'call.json';
 
 /**
  * Files that were handed in: written to `DATA_DIR/uploads/<id>/` as they come, recognised some at a time, and stored as a
@@ -78,6 +83,30 @@ export class Transcriptions implements UploadDesk {
     name: string,
     content: Readable & { readonly truncated?: boolean },
   ): Promise<StoredTranscription> {
+    const path = `audio${/\.[a-z0-9]{1,5}$/i.exec(name)?.[0].toLowerCase() ?? ''}`;
+    return this.#take(tenant, path, async (file) => {
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(UPLOAD_WITHIN_MS)]);
+      await pipeline(content, createWriteStream(file, { mode: 0o600 }), { signal });
+      if (content.truncated === true) {
+        throw new CallscribeError('BODY_TOO_LARGE', `the file has more than ${FILE_MAX_BYTES} bytes; cut it`);
+      }
+    });
+  }
+
+  async takeRecording(tenant: string, file: string, call: RecordedCall): Promise<StoredTranscription> {
+    return this.#take(tenant, 'audio.wav', async (path) => {
+      // Not a link: the recording may be deleted meanwhile, and what was asked for is done all the same.
+      await copyFile(file, path);
+      await writeFile(join(dirname(path), RECORDED_FILE), JSON.stringify(call), { mode: 0o600 });
+    });
+  }
+
+  /** @param fill writes the file, whose path it is given */
+  async #take(
+    tenant: string,
+    name: string,
+    fill: (path: string) => Promise<void>,
+  ): Promise<StoredTranscription> {
     if (this.#waiting.length + this.#taking >= WAITING_MAX) {
       throw new CallscribeError('TRANSCRIPTIONS_FULL', `${WAITING_MAX} files wait; hand it in again later`, {
         retryable: true,
@@ -85,15 +114,11 @@ export class Transcriptions implements UploadDesk {
     }
     const id = newCallId();
     const directory = join(this.#directory, id);
+    const path = join(directory, name);
     this.#taking += 1;
-    const path = join(directory, `audio${/\.[a-z0-9]{1,5}$/i.exec(name)?.[0].toLowerCase() ?? ''}`);
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(UPLOAD_WITHIN_MS)]);
-      await pipeline(content, createWriteStream(path, { mode: 0o600 }), { signal });
-      if (content.truncated === true) {
-        throw new CallscribeError('BODY_TOO_LARGE', `the file has more than ${FILE_MAX_BYTES} bytes; cut it`);
-      }
+      await fill(path);
       await openFile(path, RAW_RATE_HZ);
       const { size: bytes } = await stat(path);
       const taken = await createTranscription(this.#deps.pool, { id, tenant, bytes });
@@ -164,12 +189,18 @@ export class Transcriptions implements UploadDesk {
     const { pool, config, service } = this.#deps;
     const name = (await readdir(directory)).find((file) => file.startsWith('audio'));
     if (name === undefined) throw new CallscribeError('STORAGE_UNUSABLE', 'the file is not there any more');
+    const recorded = await recordedCallOf(directory);
+    // Hot words are made for one model.
+    const vocabularyId =
+      recorded?.model === undefined
+        ? (recorded?.vocabularyId ?? config.asr.vocabularyId)
+        : recorded.vocabularyId;
     let notedAtMs = -Infinity;
-    const startedAt = row.createdAt;
     const transcript = await transcribeFile(join(directory, name), {
       service,
-      model: undefined,
-      vocabularyId: config.asr.vocabularyId,
+      model: recorded?.model,
+      vocabularyId,
+      channels: recorded?.channels.map(({ channelNo }) => channelNo),
       rawRateHz: RAW_RATE_HZ,
       speed: SPEED,
       signal: this.#closing.signal,
@@ -184,10 +215,11 @@ export class Transcriptions implements UploadDesk {
     const { call, sentences } = callOfFile(transcript, {
       callId,
       tenant: row.tenant,
-      legIds: transcript.legs.map(() => newLegId(callId)),
-      startedAt,
-      endedAt: new Date(),
-      vocabularyId: config.asr.vocabularyId,
+      legIds: CHANNELS.map(() => newLegId(callId)),
+      startedAt: recorded?.beginAt ?? row.createdAt,
+      endedAt: recorded?.endedAt ?? new Date(),
+      vocabularyId,
+      recorded,
     });
     await withTransaction(pool, async (client) => {
       await saveCall(client, call);
@@ -196,6 +228,15 @@ export class Transcriptions implements UploadDesk {
       await completeCall(client, callId);
       await endTranscription(client, row.id, { callId, sentences: sentences.length });
     });
+  }
+}
+
+async function recordedCallOf(directory: string): Promise<RecordedCall | undefined> {
+  try {
+    return readRecordedCall(await readFile(join(directory, RECORDED_FILE), 'utf8'));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -14,6 +14,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Pool } from '../store/pool.ts';
 import type { StoredTranscription } from '../store/transcriptions.ts';
+import type { RecordedCall } from '../transcribe/recorded-call.ts';
 import type { OpenStreams } from './open-streams.ts';
 
 /** Takes audio files that are handed in. */
@@ -30,6 +31,13 @@ export interface UploadDesk {
     name: string,
     content: Readable & { readonly truncated?: boolean },
   ): Promise<StoredTranscription>;
+  /**
+   * Resolves when a copy of the call's recording waits for its turn.
+   *
+   * @param file where the recording is
+   * @throws {CallscribeError} as `take`
+   */
+  takeRecording(tenant: string, file: string, call: RecordedCall): Promise<StoredTranscription>;
 }
 
 /** What the routes work with; the root in workers/ fills it. */

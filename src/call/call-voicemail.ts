@@ -7,7 +7,7 @@ import {
   type MessageState,
   nextMessage,
   type PromptName,
-} from '../voicemail/message.ts';
+} from '../voicemail/message-machine.ts';
 import { SpeechMeter } from '../voicemail/speech-meter.ts';
 import type { VoicemailTerms } from '../voicemail/terms.ts';
 import type { Leg } from './leg.ts';
@@ -35,6 +35,8 @@ export class CallVoicemail implements LegAttendant {
   #state: MessageState = { kind: 'unanswered' };
   #leg: Leg | undefined;
   #looking: NodeJS.Timeout | undefined;
+  /** Nothing happens any more but the end. */
+  #isLeaving = false;
 
   constructor(options: CallVoicemailOptions) {
     this.#options = options;
@@ -71,6 +73,7 @@ export class CallVoicemail implements LegAttendant {
 
   /** The call begins to end; what is on its way from the caller still belongs to the message. */
   leave(): void {
+    this.#isLeaving = true;
     clearInterval(this.#looking);
   }
 
@@ -92,6 +95,7 @@ export class CallVoicemail implements LegAttendant {
   }
 
   #give(input: Unplaced<MessageInput>): void {
+    if (this.#isLeaving && input.kind !== 'gone') return;
     const { clock, terms } = this.#options;
     // A beep may end while nothing comes; what was recorded last is long ago then.
     const atMs = Math.round((input.kind === 'played' ? this.#leg?.placeMs : this.#leg?.atMs) ?? 0);
@@ -136,7 +140,7 @@ export class CallVoicemail implements LegAttendant {
 
   async #play(prompt: PromptName): Promise<void> {
     await this.#leg?.play(this.#options.terms[prompt]);
-    // Also where it was stopped: by whoever has gone on since, or with the leg.
+    // Also where it was stopped, by whoever has gone on since; or could not be played, so that the call has an end.
     this.#give({ kind: 'played', prompt });
   }
 }

@@ -58,6 +58,8 @@ export class LegPlayer {
   readonly #payload = new Uint8Array(PACKET_SAMPLES);
   readonly #ending = new AbortController();
   #terms: SendTerms;
+  #nextTick = 0;
+  #packetsLeftOut = 0;
 
   /** Begins at once. */
   constructor(options: LegPlayerOptions) {
@@ -68,7 +70,7 @@ export class LegPlayer {
     this.#route = new MediaRoute(terms.signalled);
     this.#startMs = clock.monotonicMs();
     void pacer.run(this, this.#startMs, this.#ending.signal).then(() => {
-      this.#prompts.clear();
+      this.end();
     });
   }
 
@@ -100,6 +102,11 @@ export class LegPlayer {
     return this.#writer.packetCount;
   }
 
+  /** Because a stall of the process had made them too late. */
+  get packetsLeftOut(): number {
+    return this.#packetsLeftOut;
+  }
+
   /** For a sender report: this moment on both clocks (RFC 3550 §6.4.1). */
   figures(): SentFigures {
     const { clock } = this.#options;
@@ -114,6 +121,8 @@ export class LegPlayer {
 
   /** For the pacer. */
   tick(tickNo: number): void {
+    this.#packetsLeftOut += tickNo - this.#nextTick;
+    this.#nextTick = tickNo + 1;
     try {
       this.#sendPacket(tickNo * PACKET_SAMPLES);
     } catch (error) {

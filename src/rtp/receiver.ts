@@ -56,6 +56,8 @@ export interface LegReceiverOptions extends NegotiatedPayloads {
 /** What came to the leg's ports and left them, and how often its sockets reported an error. */
 export interface LegReceiverCounters extends LegMediaCounters {
   readonly packetsSent: number;
+  /** See `LegPlayer.packetsLeftOut`. */
+  readonly packetsLeftOut: number;
   readonly socketErrors: number;
 }
 
@@ -160,8 +162,8 @@ class UdpLegReceiver implements LegReceiver {
   }
 
   counters(): LegReceiverCounters {
-    const packetsSent = this.#player?.packetsSent ?? 0;
-    return { ...this.#media.counters(), packetsSent, socketErrors: this.#socketErrors };
+    const { packetsSent = 0, packetsLeftOut = 0 } = this.#player ?? {};
+    return { ...this.#media.counters(), packetsSent, packetsLeftOut, socketErrors: this.#socketErrors };
   }
 
   speak(terms: SendTerms): LegPlayer {

@@ -1,6 +1,6 @@
 import type { Queryable } from './pool.ts';
 import { findCallsOf } from './search-calls.ts';
-import type { FoundSentence, SearchOptions } from './search-filter.ts';
+import { type FoundSentence, type SearchOptions, WINDOW_ROWS } from './search-filter.ts';
 import { searchSpans } from './search-spans.ts';
 import { type SearchScope, searchStatement, type SearchWay } from './search-statement.ts';
 
@@ -14,7 +14,8 @@ export const SEARCH_MAX_MS = 2_000;
  * Two ways lead there, and neither is good alone: the index of pairs finds what is rare, but gives all that it finds
  * before it can be ordered; looking from the newest on finds what is frequent after a few rows, but reads everything for
  * what is rare. So the newest `WINDOW_ROWS` are looked through first. Where they do not fill the page, less than
- * `limit` in so many rows match, and the index has little to give.
+ * `limit` in so many rows match: where a few times as many will fill it, by what was found, those are looked through, else
+ * the index has little to give.
  *
  * @param db within a transaction, see `withinCost`
  * @throws what `pg` throws, see `toStoreError`
@@ -37,11 +38,34 @@ export async function searchSentences(
       if (way === 'window' && index > 0) continue;
       const rest = { ...scope, limit: limit - found.length };
       const { rows } = await db.query<FoundSentence>(searchStatement(way, rest, span));
-      if (way === 'window' && rows.length < limit) continue;
-      found.push(...rows);
+      if (way !== 'window' || rows.length === limit) {
+        found.push(...rows);
+        break;
+      }
+      const windowRows = widerWindow(rows.length, rest);
+      if (windowRows === undefined) continue;
+      const { rows: wider } = await db.query<FoundSentence>(
+        searchStatement(way, { ...rest, windowRows }, span),
+      );
+      if (wider.length < limit) continue;
+      found.push(...wider);
       break;
     }
     if (found.length === limit) break;
   }
   return found;
+}
+
+/** A row of the window costs about a twentieth of a hit of the index, which is read from all over the table. */
+const WIDER_TIMES_MAX = 8;
+/** Words are spread unevenly. */
+const WIDER_MARGIN = 1.5;
+
+/** Rows that will fill the page where words go on as they did; undefined: the index is cheaper. */
+function widerWindow(
+  found: number,
+  { limit, windowRows = WINDOW_ROWS }: Pick<SearchOptions, 'limit' | 'windowRows'>,
+): number | undefined {
+  const times = (limit / found) * WIDER_MARGIN;
+  return times <= WIDER_TIMES_MAX ? Math.ceil(times * windowRows) : undefined;
 }

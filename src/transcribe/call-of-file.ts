@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { CallRecord, LegRecord } from '../call/record.ts';
 import type { CallId, LegId } from '../ids.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
+import type { RecordedCall } from './recorded-call.ts';
 import { endMsOf, type FileTranscript, type LegTranscript } from './transcript.ts';
 
 /** A file as the tables hold it: a call without signalling, one leg a channel. */
@@ -14,19 +15,27 @@ export interface StorableFile {
 export interface CallOfFileOptions {
   readonly callId: CallId;
   readonly tenant: string;
+  /** By leg number. */
   readonly legIds: readonly LegId[];
   /** When the transcription began; the file does not say when it was recorded. */
   readonly startedAt: Date;
   readonly endedAt: Date;
   readonly vocabularyId: string | undefined;
+  /** The file is the recording of this call. */
+  readonly recorded?: RecordedCall | undefined;
 }
+
+/** Of the identifier by which a call that was recognised again is found from the one that it was made of. */
+export const RECOGNISED_AGAIN = 'recognised-again';
 
 /** @throws {RangeError} with fewer leg ids than legs */
 export function callOfFile(transcript: FileTranscript, options: CallOfFileOptions): StorableFile {
-  const { callId, tenant, legIds, startedAt, endedAt } = options;
-  if (legIds.length < transcript.legs.length) {
-    throw new RangeError(`${legIds.length} leg ids for ${transcript.legs.length} legs`);
-  }
+  const { callId, tenant, legIds, startedAt, endedAt, recorded } = options;
+  const legIdOf = ({ legNo }: LegTranscript): LegId => {
+    const id = legIds[legNo];
+    if (id === undefined) throw new RangeError(`${legIds.length} leg ids, none for leg ${legNo}`);
+    return id;
+  };
   const call: CallRecord = {
     id: callId,
     revision: 1,
@@ -39,22 +48,24 @@ export function callOfFile(transcript: FileTranscript, options: CallOfFileOption
     answeredAt: undefined,
     endedAt,
     endReason: undefined,
-    metadata: { kind: 'file', name: basename(transcript.file) },
-    identifiers: [],
-    legs: transcript.legs.map((leg) => toLeg(leg, legIds[leg.legNo]!, options)),
+    metadata:
+      recorded === undefined ? { kind: 'file', name: basename(transcript.file) } : { kind: 'recording' },
+    identifiers: recorded === undefined ? [] : [{ kind: RECOGNISED_AGAIN, value: recorded.callId }],
+    legs: transcript.legs.map((leg) => toLeg(leg, legIdOf(leg), options)),
   };
-  const sentences = transcript.legs.flatMap((leg) => toSentences(leg, legIds[leg.legNo]!, options));
+  const sentences = transcript.legs.flatMap((leg) => toSentences(leg, legIdOf(leg), options));
   return { call, sentences };
 }
 
 function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRecord {
+  const heard = options.recorded?.channels.find(({ channelNo }) => channelNo === leg.legNo);
   return {
     id,
     legNo: leg.legNo,
     label: undefined,
-    role: 'unknown',
-    name: undefined,
-    uri: undefined,
+    role: heard?.role ?? 'unknown',
+    name: heard?.name,
+    uri: heard?.uri,
     roleEvidence: {},
     codec: leg.codec,
     model: leg.model,

@@ -8,6 +8,8 @@ export interface TranscribeOptions {
   /** Undefined: the telephony model for 8,000 Hz, else the one for any rate. */
   readonly model: string | undefined;
   readonly vocabularyId: string | undefined;
+  /** Only these, from 0; default: all. */
+  readonly channels?: readonly number[] | undefined;
   /** Hz, of files without a header. */
   readonly rawRateHz: number;
   /** Seconds of audio a second. */
@@ -27,13 +29,15 @@ const ANY_RATE_MODEL = 'paraformer-realtime-v2';
  * @throws {CallscribeError} naming what is wrong with the file, or what the service said; both channels are ended
  */
 export async function transcribeFile(path: string, options: TranscribeOptions): Promise<FileTranscript> {
-  const legs = await openFile(path, options.rawRateHz);
+  const { channels } = options;
+  const found = await openFile(path, options.rawRateHz);
+  const legs = found.filter(({ legNo }) => channels?.includes(legNo) ?? true);
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   const progress = legs.map(() => ({ share: 0, sentences: 0 }));
-  const run = legs.map((leg) =>
+  const run = legs.map((leg, index) =>
     transcribeLeg(leg, { ...options, signal }, (share, sentences) => {
-      progress[leg.legNo] = { share, sentences };
+      progress[index] = { share, sentences };
       options.onProgress(
         progress.reduce((sum, each) => sum + each.share, 0) / legs.length,
         progress.reduce((sum, each) => sum + each.sentences, 0),

@@ -51,4 +51,6 @@ const argumentsFor = (rateHz: number): string[] => [
 ];
 
 const samplesOf = (pcm: Buffer): Int16Array =>
-  Int16Array.from({ length: pcm.length >> 1 }, (_, no) => pcm.readInt16LE(no * BYTES_PER_SAMPLE));
+  new Int16Array(
+    pcm.buffer.slice(pcm.byteOffset, pcm.byteOffset + pcm.length - (pcm.length % BYTES_PER_SAMPLE)),
+  );

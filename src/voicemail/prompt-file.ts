@@ -2,13 +2,15 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
+import { decodeG711 } from '../audio/g711.ts';
 import { resampled } from '../audio/resample.ts';
 import { readWav, type WavAudio } from '../audio/wav.ts';
 import { g711LawOf, isReadable, monoBlocks, samplesPerChannel } from '../audio/wav-samples.ts';
 import { CallscribeError, systemCode } from '../errors.ts';
+import type { G711Law } from '../rtp/payload-map.ts';
 import type { Prompt } from '../rtp/prompt.ts';
 import { decodeByFfmpeg } from './ffmpeg.ts';
-import { PROMPT_RATE_HZ, promptOfG711, promptOfSamples } from './prompt-codes.ts';
+import { PROMPT_RATE_HZ, promptOfSamples } from './prompt-codes.ts';
 
 export interface PromptFileOptions {
   /** The directory that it must lie in, links followed. */
@@ -49,7 +51,7 @@ export async function readPromptFile(path: string, options: PromptFileOptions): 
       });
       if (decoded.kind === 'failed') throw refused(`no WAV file, and ${decoded.found}`);
       checkLength(decoded.samples.length / SAMPLES_PER_MS, options.maxMs);
-      return promptOfSamples(decoded.samples);
+      return encode(slices(decoded.samples));
     }
   }
 }
@@ -92,32 +94,59 @@ async function promptOfWav(audio: WavAudio, maxMs: number): Promise<Prompt> {
   checkLength((samplesPerChannel(audio) * 1_000) / sampleRateHz, maxMs);
   const law = g711LawOf(audio);
   if (law !== undefined && channels === 1 && sampleRateHz === PROMPT_RATE_HZ) {
-    return promptOfG711(law, new Uint8Array(audio.data));
+    const codes = new Uint8Array(audio.data);
+    return { ...(await encode(decodedSlices(law, codes))), [law]: codes };
   }
-  const samples = await gather(monoBlocks(audio, BLOCK_SAMPLES));
+  const mono = monoBlocks(audio, BLOCK_SAMPLES);
+  if (sampleRateHz === PROMPT_RATE_HZ) return encode(quantised(mono));
   const rates = { fromHz: sampleRateHz, toHz: PROMPT_RATE_HZ };
-  const isAsIs = sampleRateHz === PROMPT_RATE_HZ;
-  return promptOfSamples(
-    Int16Array.from(isAsIs ? samples : await gather(resampled(samples, rates, BLOCK_SAMPLES)), toInt16),
-  );
+  return encode(quantised(resampled(joined(await inTurns(mono)), rates, BLOCK_SAMPLES)));
+}
+
+async function encode(blocks: Iterable<Int16Array>): Promise<Prompt> {
+  const parts = await inTurns(encoded(blocks));
+  return {
+    PCMU: Buffer.concat(parts.map(({ PCMU }) => PCMU)),
+    PCMA: Buffer.concat(parts.map(({ PCMA }) => PCMA)),
+  };
 }
 
 /** Others have their turn between two blocks. */
-async function gather(blocks: Iterable<Float32Array>): Promise<Float32Array> {
-  const gathered: Float32Array[] = [];
-  let length = 0;
+async function inTurns<Block>(blocks: Iterable<Block>): Promise<Block[]> {
+  const made: Block[] = [];
   for (const block of blocks) {
-    gathered.push(block);
-    length += block.length;
+    made.push(block);
     await nextTurn();
   }
-  const whole = new Float32Array(length);
+  return made;
+}
+
+function joined(blocks: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(blocks.reduce((length, block) => length + block.length, 0));
   let at = 0;
-  for (const block of gathered) {
+  for (const block of blocks) {
     whole.set(block, at);
     at += block.length;
   }
   return whole;
+}
+
+function* slices(samples: Int16Array): Generator<Int16Array> {
+  for (let at = 0; at < samples.length; at += BLOCK_SAMPLES) yield samples.subarray(at, at + BLOCK_SAMPLES);
+}
+
+function* decodedSlices(law: G711Law, codes: Uint8Array): Generator<Int16Array> {
+  for (let at = 0; at < codes.length; at += BLOCK_SAMPLES) {
+    yield decodeG711(law, codes.subarray(at, at + BLOCK_SAMPLES));
+  }
+}
+
+function* encoded(blocks: Iterable<Int16Array>): Generator<Prompt> {
+  for (const block of blocks) yield promptOfSamples(block);
+}
+
+function* quantised(blocks: Iterable<Float32Array>): Generator<Int16Array> {
+  for (const block of blocks) yield Int16Array.from(block, toInt16);
 }
 
 const toInt16 = (sample: number): number =>

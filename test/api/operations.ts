@@ -2,10 +2,12 @@ import type { CallRecord } from '../../src/call/record.ts';
 import { newCallId } from '../../src/ids.ts';
 import { Secret } from '../../src/secret.ts';
 import { saveCall } from '../../src/store/save-call.ts';
+import { saveEvent } from '../../src/store/save-event.ts';
 import { createTranscription } from '../../src/store/transcriptions.ts';
 import { addEndpoint } from '../../src/store/webhook-endpoints.ts';
 import { newSecret, parseEndpointUrl } from '../../src/webhooks/endpoint.ts';
 import type { TestApi } from '../support/api.ts';
+import { recordedEvent } from '../support/api-calls.ts';
 import { answerCommands } from '../support/control.ts';
 import { aCall } from '../support/facts.ts';
 
@@ -118,6 +120,14 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
     },
     status: 202,
     otherTenant: 'nothing',
+  },
+  transcribeCall: {
+    ask: async ({ api, call }) => {
+      await saveEvent(api.pool, recordedEvent(call));
+      return { path: { id: call.id }, body: {} };
+    },
+    status: 202,
+    otherTenant: 'not-found',
   },
   getTranscription: {
     ask: async ({ api }) => {

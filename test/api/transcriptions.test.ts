@@ -3,14 +3,22 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { CallId } from '../../src/ids.ts';
+import { MemoryAudio } from '../../src/asr/memory-audio.ts';
+import { decodeG711 } from '../../src/audio/g711.ts';
+import type { CallRecord } from '../../src/call/record.ts';
+import { type CallId, newCallId } from '../../src/ids.ts';
+import { saveRecording } from '../../src/recording/save-recording.ts';
+import type { Channel } from '../../src/recording/stereo-mix.ts';
 import { encodeG711Wav } from '../../src/sample/g711-wav.ts';
 import { loadCall } from '../../src/store/load-call.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
+import { saveCall } from '../../src/store/save-call.ts';
+import { saveEvent } from '../../src/store/save-event.ts';
 import { startTestApi, TEST_TOKEN, type TestApi } from '../support/api.ts';
-import { storeCompleteCall, storeRecording } from '../support/api-calls.ts';
+import { recordedEvent, storeCompleteCall, storeRecording } from '../support/api-calls.ts';
 import { makeCodes } from '../support/captioned-audio.ts';
+import { aCall } from '../support/facts.ts';
 
 let api: TestApi;
 
@@ -31,11 +39,14 @@ interface Answer {
   readonly progress: number;
   readonly sentences: number;
   readonly call_id: CallId | null;
-  readonly fault: { readonly code: string } | null;
+  readonly fault: { readonly code: string; readonly text: string } | null;
 }
 
-async function ask(path: string, options: RequestInit = {}): Promise<Answer> {
-  const response = await api.fetch(`/v1/transcriptions${path}`, { ...options, token: TEST_TOKEN });
+const ask = (path: string, options?: RequestInit): Promise<Answer> =>
+  askPath(`/v1/transcriptions${path}`, options);
+
+async function askPath(path: string, options: RequestInit = {}): Promise<Answer> {
+  const response = await api.fetch(path, { ...options, token: TEST_TOKEN });
   return { ...((await response.json()) as Answer), status: response.status };
 }
 
@@ -122,5 +133,87 @@ describe('a file that is handed in', { timeout: 30_000 }, () => {
   it('never is not found', async () => {
     expect(await ask('/01940000-0000-7000-8000-000000000000')).toMatchObject({ status: 404 });
     expect(await ask('/nonsense')).toMatchObject({ status: 400, code: 'REQUEST_INVALID' });
+  });
+});
+
+describe("a call's recording that is recognised again", { timeout: 30_000 }, () => {
+  /** A call with its recording: each leg says one thing, at its own time. */
+  async function storeSpoken(channels: readonly Channel[] = ['left', 'right']): Promise<CallRecord> {
+    const call = await storeCompleteCall(api.pool);
+    const said = [
+      { beginMs: 400, endMs: 2_000, text: '您好。' },
+      { beginMs: 2_400, endMs: 4_000, text: '我想改地址。' },
+    ];
+    const legs = call.legs.slice(0, channels.length).map(({ legNo, role }, index) => {
+      const source = new MemoryAudio(8 * 5_000);
+      const pcm = decodeG711('PCMA', makeCodes('PCMA', 5_000, [said[index]!]));
+      source.append(Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength));
+      return { legNo, role, startedAt: call.startedAt, source };
+    });
+    await saveRecording({ recordingDir: api.recordingDir, callId: call.id, startedAt: call.startedAt, legs });
+    await saveEvent(api.pool, recordedEvent(call, channels));
+    return call;
+  }
+
+  const again = (id: string, body: object = {}): Promise<Answer> =>
+    askPath(`/v1/calls/${id}/transcriptions`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    });
+
+  it('becomes another call with its people and times; the first stays as it is', async () => {
+    const call = await storeSpoken();
+    const before = await loadTranscript(api.pool, call.id);
+    const taken = await again(call.id);
+    expect(taken).toMatchObject({ status: 202, state: 'waiting' });
+    const done = await ended(taken.id);
+    expect(done.state).toBe('complete');
+
+    const legs = await loadLegs(api.pool, done.call_id!);
+    expect(legs.map(({ role, name, uri }) => ({ role, name, uri }))).toEqual(
+      call.legs.map(({ role, name, uri }) => ({ role, name: name ?? null, uri: uri ?? null })),
+    );
+    const stored = await loadCall(api.pool, done.call_id!);
+    expect(stored).toMatchObject({
+      tenant: call.tenant,
+      startedAt: call.startedAt,
+      endedAt: call.endedAt,
+      identifiers: [{ kind: 'recognised-again', value: call.id }],
+    });
+    // The sandbox hears that somebody spoke, and when: a caption does not survive the mixing of the legs.
+    const said = await loadTranscript(api.pool, done.call_id!);
+    expect(said.map(({ role, beginAt }) => [role, beginAt.getTime() - call.startedAt.getTime()])).toEqual([
+      ['agent', 400],
+      ['customer', 2_400],
+    ]);
+    expect(await loadTranscript(api.pool, call.id)).toEqual(before);
+  });
+
+  it('takes the hot words that are asked for', async () => {
+    const call = await storeSpoken();
+    const failed = await ended((await again(call.id, { vocabulary_id: 'vocab-nowhere-1' })).id);
+    expect(failed).toMatchObject({ state: 'failed', call_id: null });
+    // It reached the recogniser, which has no such list.
+    expect(failed.fault?.text).toContain('ResourceNotExist');
+  });
+
+  it('with one leg on both sides is one leg again', async () => {
+    const call = await storeSpoken(['both']);
+    const done = await ended((await again(call.id)).id);
+    expect(await loadLegs(api.pool, done.call_id!)).toHaveLength(1);
+    expect(await loadTranscript(api.pool, done.call_id!)).toHaveLength(1);
+  });
+
+  it('and what cannot be is refused with the reason', async () => {
+    const unrecorded = await storeCompleteCall(api.pool);
+    expect(await again(unrecorded.id)).toMatchObject({ status: 404, code: 'RECORDING_ABSENT' });
+    await saveEvent(api.pool, recordedEvent(unrecorded));
+    expect(await again(unrecorded.id)).toMatchObject({ status: 404, code: 'RECORDING_ABSENT' });
+    const running = aCall();
+    await saveCall(api.pool, running);
+    expect(await again(running.id)).toMatchObject({ status: 409, code: 'CALL_RUNNING' });
+    expect(await again(newCallId())).toMatchObject({ status: 404, code: 'NOT_FOUND' });
+    expect(await again(running.id, { language: 'zh' })).toMatchObject({ status: 400 });
   });
 });

@@ -383,4 +383,12 @@ describe('our offer', () => {
     const [foreign] = readOffer(offer('m=audio 7000 RTP/AVP 18')).lines;
     expect(isAcceptable(agreeLine(OWN_LINE, foreign!), 0)).toBe(false);
   });
+
+  it('is sendrecv where we speak', () => {
+    const text = writeOffer(
+      [{ line: OWN_LINE, ports: { kind: 'accept', rtpPort: 20_000, rtcpPort: 20_001, crypto: undefined } }],
+      { ...SESSION, side: 'speaks' },
+    );
+    expect(text).toMatch(/^a=sendrecv\r$/m);
+  });
 });

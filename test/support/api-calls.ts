@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 
 import { MemoryAudio } from '../../src/asr/memory-audio.ts';
-import type { CallRecord } from '../../src/call/record.ts';
+import type { CallEvent, CallRecord } from '../../src/call/record.ts';
 import { newCallId } from '../../src/ids.ts';
 import { saveRecording } from '../../src/recording/save-recording.ts';
+import type { Channel } from '../../src/recording/stereo-mix.ts';
 import { completeCall } from '../../src/store/complete-call.ts';
 import type { Pool } from '../../src/store/pool.ts';
 import { saveCall } from '../../src/store/save-call.ts';
@@ -42,4 +43,13 @@ export async function storeRecording(recordingDir: string, call: CallRecord): Pr
   const saved = await saveRecording({ recordingDir, callId: call.id, startedAt: call.startedAt, legs });
   if (saved === undefined) throw new Error('a call with audio has a recording');
   return join(recordingDir, saved.file);
+}
+
+/** What is told of the recording that {@link storeRecording} writes: the first leg left, the second right. */
+export function recordedEvent(call: CallRecord, channels: readonly Channel[] = ['left', 'right']): CallEvent {
+  const detail = {
+    beginAt: call.startedAt,
+    channels: channels.map((channel, index) => ({ legNo: call.legs[index]?.legNo, channel })),
+  };
+  return { callId: call.id, legId: undefined, eventNo: 1_000, at: call.startedAt, kind: 'recorded', detail };
 }

@@ -120,7 +120,7 @@ describe('any WAV becomes G.711 of both laws', () => {
     const prompt = await read('codes.wav', wav(form, Buffer.from(codes)));
     expect(Buffer.from(prompt[law])).toEqual(Buffer.from(codes));
     const other = law === 'PCMA' ? 'PCMU' : 'PCMA';
-    expect(prompt[other]).toEqual(encodeG711(other, decodeG711(law, codes)));
+    expect(Buffer.from(prompt[other])).toEqual(Buffer.from(encodeG711(other, decodeG711(law, codes))));
   });
 
   it.skipIf(!hasFfmpeg)('and what ffmpeg reads, where there is one', async () => {

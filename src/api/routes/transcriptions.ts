@@ -1,14 +1,29 @@
+import { join } from 'node:path';
+
 import fastifyMultipart from '@fastify/multipart';
 import { z } from 'zod';
 
 import { CallscribeError } from '../../errors.ts';
+import { findRecording } from '../../recording/find-recording.ts';
+import { loadRecording } from '../../store/load-recording.ts';
 import {
   loadTranscription,
   type StoredTranscription,
   TRANSCRIPTION_STATES,
 } from '../../store/transcriptions.ts';
+import { recordedChannels } from '../../transcribe/recorded-call.ts';
 import type { AddRoutes } from '../context.ts';
-import { isoOrNull, NOT_FOUND, problemResponse, PROBLEMS, time, timeOrNull } from '../schemas.ts';
+import {
+  BODY_PROBLEMS,
+  callParams,
+  isoOrNull,
+  NOT_FOUND,
+  problemResponse,
+  PROBLEMS,
+  time,
+  timeOrNull,
+} from '../schemas.ts';
+import { findCall } from '../tenant.ts';
 
 const DEFAULT_TENANT = 'default';
 
@@ -39,7 +54,7 @@ const FILE_FORM = {
 };
 
 /** `POST /v1/transcriptions` and `GET /v1/transcriptions/{id}`: files in place of calls. */
-export const addTranscriptionRoutes: AddRoutes = async (app, { pool, uploads }) => {
+export const addTranscriptionRoutes: AddRoutes = async (app, { pool, uploads, settings }) => {
   await app.register(fastifyMultipart, {
     limits: { files: 1, fields: 0, parts: 1, fileSize: uploads.fileMaxBytes },
     throwFileSizeLimit: false,
@@ -77,6 +92,52 @@ export const addTranscriptionRoutes: AddRoutes = async (app, { pool, uploads }) 
       }
       const { tenant = DEFAULT_TENANT } = request.principal;
       const taken = await uploads.take(tenant, part.filename, part.file);
+      return reply.code(202).header('location', `/v1/transcriptions/${taken.id}`).send(toJson(taken));
+    },
+  );
+
+  app.post(
+    '/calls/:id/transcriptions',
+    {
+      config: { scope: 'write' },
+      schema: {
+        operationId: 'transcribeCall',
+        tags: ['transcriptions'],
+        summary: "Recognises a call's recording again: it becomes another call, and the first stays as it is",
+        params: callParams,
+        body: z
+          .strictObject({
+            model: z.string().min(1).max(128).optional().describe('Default: that of telephone audio'),
+            vocabulary_id: z.string().min(1).max(128).optional().describe('Default: ASR_VOCABULARY_ID'),
+          })
+          .default({}),
+        response: {
+          202: transcription,
+          ...PROBLEMS,
+          ...NOT_FOUND,
+          ...BODY_PROBLEMS,
+          409: problemResponse('The call goes on'),
+          422: problemResponse('The recording cannot be recognised; detail says why'),
+          500: problemResponse('The recording is damaged, or cannot be read'),
+        },
+      },
+    },
+    async ({ params, principal, body }, reply) => {
+      const call = await findCall(pool, principal, params.id);
+      const recording = await loadRecording(pool, call);
+      const file = await findRecording(settings.recordingDir, call.id, recording.startedAt);
+      const taken = await uploads.takeRecording(
+        call.tenant ?? DEFAULT_TENANT,
+        join(settings.recordingDir, file),
+        {
+          callId: call.id,
+          beginAt: recording.beginAt,
+          endedAt: recording.endedAt,
+          channels: recordedChannels(recording.legs),
+          model: body.model,
+          vocabularyId: body.vocabulary_id,
+        },
+      );
       return reply.code(202).header('location', `/v1/transcriptions/${taken.id}`).send(toJson(taken));
     },
   );

@@ -6,7 +6,7 @@ import {
   type MessageInput,
   type MessageState,
   nextMessage,
-} from '../../src/voicemail/message.ts';
+} from '../../src/voicemail/message-machine.ts';
 import type { VoicemailTerms } from '../../src/voicemail/terms.ts';
 import { BUILT_IN_BEEP, BUILT_IN_GREETING, CLOSING_TONE } from '../../src/voicemail/tones.ts';
 
