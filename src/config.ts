@@ -63,6 +63,8 @@ export interface Config {
     /** New calls a second; so many may also come at once. */
     readonly callsPerSecond: number;
     readonly connectionsPerSource: number;
+    /** Subscriptions to mailboxes at once, in one intake; none of them where `max` is 0. */
+    readonly subscriptions: { readonly max: number; readonly perSourceMax: number };
     /** Head and body of one SIP message together. */
     readonly messageMaxBytes: number;
     /** Headers by which INVITEs are joined to one call; lower case. */
@@ -311,6 +313,8 @@ const environment = z.object({
     (value) => list(value, (part) => DIGEST_ALGORITHMS.find((able) => able === part.toUpperCase())),
   ).default([...DIGEST_ALGORITHMS]),
   SIP_CONNECTIONS_PER_SOURCE: integer(1, 1_000).default(200),
+  SIP_SUBSCRIPTIONS: integer(0, 5_000).default(2_000),
+  SIP_SUBSCRIPTIONS_PER_SOURCE: integer(1, 5_000).default(500),
   SIP_MESSAGE_MAX_BYTES: integer(4_096, 1_048_576).default(65_536),
   MAX_CALLS_PER_SECOND: integer(1, 10_000).default(200),
   HTTP_LISTEN: setting('ADDRESS:PORT, IPv6 in brackets', parseHostPort).default({
@@ -459,6 +463,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
             },
       callsPerSecond: value.MAX_CALLS_PER_SECOND,
       connectionsPerSource: value.SIP_CONNECTIONS_PER_SOURCE,
+      subscriptions: { max: value.SIP_SUBSCRIPTIONS, perSourceMax: value.SIP_SUBSCRIPTIONS_PER_SOURCE },
       messageMaxBytes: value.SIP_MESSAGE_MAX_BYTES,
       joinHeaders: value.SIP_JOIN_HEADERS,
       quietLimitMs: value.SIP_QUIET_SECONDS * 1_000,

@@ -11,6 +11,10 @@ export interface Metrics {
   readonly turnedAway: Counter<'reason'>;
   readonly tlsUnusable: Counter;
   readonly edgeLost: Counter;
+  /** SUBSCRIBEs by the final status that they got. */
+  readonly subscribes: Counter<'status'>;
+  /** NOTIFYs of waiting messages, by what became of them (src/sip/subscription.ts). */
+  readonly notifies: Counter<'outcome'>;
   /** Requests that our own code did not answer, by how. */
   readonly ownFailures: Counter<'how'>;
   /** Peers of calls without a sign of life, by what they said when asked. */
@@ -104,6 +108,18 @@ export function createMetrics(): Metrics {
     edgeLost: new Counter({
       name: 'callscribe_sip_edge_lost_total',
       help: 'times that the connection to the SIP edge was lost',
+      registers,
+    }),
+    subscribes: new Counter({
+      name: 'callscribe_mwi_subscribes_total',
+      help: 'SUBSCRIBEs to mailboxes, refreshes among them, by final status',
+      labelNames: ['status'],
+      registers,
+    }),
+    notifies: new Counter({
+      name: 'callscribe_mwi_notifies_total',
+      help: 'NOTIFYs of waiting messages by outcome (taken, refused, unanswered, failed); alarm when failed grows',
+      labelNames: ['outcome'],
       registers,
     }),
     ownFailures: new Counter({

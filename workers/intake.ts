@@ -23,6 +23,7 @@ import { SipListener } from '../src/sip/listener.ts';
 import { localAddressTowards } from '../src/sipstack/local-address.ts';
 import { startCallControl } from './call-control.ts';
 import { openCallRecovery } from './call-recovery.ts';
+import { openMessageWaiting } from './message-waiting.ts';
 import { openRecordings } from './recordings.ts';
 import type { Role } from './role-type.ts';
 import { openCallRoutes } from './routes.ts';
@@ -65,6 +66,7 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   const recovery = await openCallRecovery(deps);
   const answeredCalls = noteAnsweredCalls(deps);
   const relay = new LiveRelay(deps.live, deps.bus);
+  const messageWaiting = await openMessageWaiting({ ...deps, routes });
   const services: IntakeServices = {
     ...deps,
     recordings,
@@ -118,7 +120,11 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     onEdgeLost: () => {
       metrics.edgeLost.inc();
     },
+    subscriptions: messageWaiting.subscriptions,
     logger: deps.logger,
+  });
+  observe(metrics, 'callscribe_mwi_subscriptions', 'subscriptions to mailboxes now', () => {
+    return listener.subscriptionCount;
   });
   recovery.start(listener);
   const control = await startCallControl({ ...deps, registry });
@@ -130,6 +136,8 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
       (closing ??= registry.drain(config.drainTimeoutMs).then(async () => {
         await control.close();
         await recovery.close();
+        await listener.endSubscriptions();
+        await messageWaiting.close();
         listener.close();
         await recordings.close();
         await answeredCalls.close();

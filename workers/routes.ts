@@ -5,8 +5,8 @@ import { checkParameters, parametersOfWire } from '../src/dashscope/parameters.t
 import { checkEntries, checkTargetModel } from '../src/dashscope/vocabulary-rules.ts';
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
-import { routeFactsOf } from '../src/routing/facts.ts';
-import { findMailbox, mailboxOf } from '../src/routing/mailboxes.ts';
+import { calledUsers, routeFactsOf } from '../src/routing/facts.ts';
+import { mailboxOf, tenantOfMailbox } from '../src/routing/mailboxes.ts';
 import { findRule } from '../src/routing/matching.ts';
 import type { Routes, RouteSettings } from '../src/routing/route-rules.ts';
 import type { LoadRoutesOptions } from '../src/routing/routes-file.ts';
@@ -14,6 +14,8 @@ import { RoutesWatch } from '../src/routing/routes-watch.ts';
 import { readHeaderLines } from '../src/sip/identifiers.ts';
 import type { InviteRequest } from '../src/sip/invite-handler.ts';
 import { readRoleRules } from '../src/sip/role-rules-text.ts';
+import type { MailboxRequest } from '../src/sip/subscribe-handler.ts';
+import type { MailboxAddress } from '../src/voicemail/mailbox-news.ts';
 import { loadPrompt, voicemailTerms } from './voicemail-terms.ts';
 
 type RoutesConfig = Pick<Config, 'asr' | 'roleRules' | 'rtp' | 'routesFile'>;
@@ -23,8 +25,11 @@ const DEFAULT_TENANT = 'default';
 /** The rules of ROUTES_FILE, beside which the environment holds; without the file the environment alone. */
 export interface CallRoutes {
   readonly route: RouteCall;
-  /** Whose mailbox that is, by the rules as they stand; undefined: there is no such mailbox. */
-  tenantOfMailbox(mailbox: string): string | undefined;
+  /**
+   * The mailbox that a SUBSCRIBE names, by the rules as they stand. Undefined: there is none, or it is not for that
+   * peer. Without a file there are no mailboxes.
+   */
+  readonly findMailbox: ((request: MailboxRequest) => MailboxAddress | undefined) | undefined;
   close(): void;
 }
 
@@ -49,7 +54,7 @@ export async function openCallRoutes(
   if (routesFile === undefined) {
     return {
       route: () => ({ kind: 'take', policy: byEnvironment }),
-      tenantOfMailbox: () => undefined,
+      findMailbox: undefined,
       close: () => undefined,
     };
   }
@@ -77,9 +82,12 @@ export async function openCallRoutes(
       const voicemail = voicemailTerms(mailbox, settings.voicemail);
       return { kind: 'take', policy: { ...policy, recording: 'keep', side: 'speaks', voicemail } };
     },
-    tenantOfMailbox: (mailbox) => {
-      const rule = findMailbox(watch.routes, mailbox);
-      return rule === undefined ? undefined : (rule.settings.tenant ?? byEnvironment.tenant);
+    findMailbox: ({ requestUri, raw, peerAddress: source }) => {
+      const [mailbox] = calledUsers({ requestUri, headers: readHeaderLines(raw) });
+      if (mailbox === undefined) return undefined;
+      const asked = { mailbox, source, tenantDefault: byEnvironment.tenant };
+      const tenant = tenantOfMailbox(watch.routes, asked);
+      return tenant === undefined ? undefined : { tenant, mailbox };
     },
     close: () => {
       watch.close();

@@ -19,6 +19,7 @@ import type { AppClient, SipFromApp } from './app-client.ts';
 import { ownContact, readAppHeaders, withRealHost } from './app-headers.ts';
 import type { Calls } from './calls.ts';
 import { type Dialog, dialogRequest, refreshByResponse, uacDialog } from './dialog.ts';
+import { endsDialog } from './dialog-end.ts';
 import type { NextHop } from './next-hop.ts';
 import { OutgoingInvites } from './outgoing-invites.ts';
 import {
@@ -45,6 +46,7 @@ const CONTACT_METHODS: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'RE
 interface Outgoing {
   readonly transactionId: string;
   readonly message: SipFromApp;
+  readonly request: SipRequest;
   readonly client: AppClient;
   readonly dialog: Dialog | undefined;
 }
@@ -106,7 +108,7 @@ export class AppRequests {
       body: request.body,
     });
     if (request.method === 'INVITE' && request.body.length > 0) dialog.localSession = request.body;
-    this.#send({ transactionId: randomUUID(), message, client, dialog }, outgoing, flow);
+    this.#send({ transactionId: randomUUID(), message, request: outgoing, client, dialog }, flow);
   }
 
   async #outsideDialog(message: SipFromApp, request: SipRequest, client: AppClient): Promise<void> {
@@ -154,7 +156,7 @@ export class AppRequests {
       }
       this.#calls.add(dialog);
     }
-    this.#send({ transactionId, message, client, dialog }, outgoing, flow);
+    this.#send({ transactionId, message, request: outgoing, client, dialog }, flow);
   }
 
   async #flowOr(find: () => Promise<SipFlow>): Promise<SipFlow | undefined> {
@@ -167,8 +169,8 @@ export class AppRequests {
   }
 
   /** First the app is told that the request went out, then what came back, always in that order. */
-  #send(outgoing: Outgoing, request: SipRequest, flow: SipFlow | undefined): void {
-    const { message, client, transactionId, dialog } = outgoing;
+  #send(outgoing: Outgoing, flow: SipFlow | undefined): void {
+    const { message, request, client, transactionId, dialog } = outgoing;
     if (flow === undefined) {
       // As drachtio-server with a name that does not resolve: sent to nowhere, and answered 503.
       const bytes = formatSipMessage(request);
@@ -202,9 +204,8 @@ export class AppRequests {
   }
 
   #onResponse(outgoing: Outgoing, response: SipResponse, flow: SipFlow | undefined): void {
-    const { transactionId, client, dialog, message } = outgoing;
-    const method = readCSeq(header(response, 'cseq') ?? '')?.method ?? '';
-    if (method === 'INVITE') this.#onInviteResponse(transactionId, response, dialog);
+    const { transactionId, client, dialog, message, request } = outgoing;
+    if (request.method === 'INVITE') this.#onInviteResponse(transactionId, response, dialog);
     // sofia-sip keeps 100 to itself.
     if (response.status === 100) return;
     const bytes = formatSipMessage(response);
@@ -214,10 +215,7 @@ export class AppRequests {
         : metaOf('network', bytes, flow, this.#options.clock.wallTime());
     const dialogId = dialog?.id ?? message.dialogId;
     client.send(encodeKnown(meta, { transactionId, dialogId }, bytes));
-    const isChallenge = response.status === 401 || response.status === 407;
-    if (method === 'BYE' && response.status >= 200 && !isChallenge && dialog !== undefined) {
-      this.#calls.end(dialog);
-    }
+    if (dialog !== undefined && endsDialog(dialog, request, response)) this.#calls.end(dialog);
   }
 
   #onInviteResponse(transactionId: string, response: SipResponse, dialog: Dialog | undefined): void {

@@ -21,6 +21,13 @@ export interface AppResponsesOptions {
 
 const UNKNOWN_TRANSACTION = 'Response not sent due to unknown transaction';
 
+/** Requests whose Contact takes the place of the one before. */
+const TARGET_REFRESHES: ReadonlySet<string> = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE']);
+/** A Node timer can wait 24.8 days; nobody subscribes for longer. */
+const SECONDS_MAX = 2_000_000;
+/** For the last NOTIFY, and for one before it that was still open. */
+const lastNotifyMs = (): number => 128 * sipTimers().t1Ms;
+
 /** How long a call may ring after the app's last provisional response: 10 minutes, as 1200·T1. */
 const ringingMaxMs = (): number => 1_200 * sipTimers().t1Ms;
 
@@ -94,6 +101,8 @@ export class AppResponses {
       return isFirst ? UNKNOWN_TRANSACTION : 'transport for response has been shutdown or closed';
     }
     this.#track(pending, sent.status, isInitial);
+    const isSubscribed = request.method === 'SUBSCRIBE' && sent.status >= 200 && sent.status < 300;
+    if (isSubscribed && dialog?.usage === 'subscribe') this.#subscribed(dialog, sent);
     if (isReliable) this.#repeat(pending, sent, dialog);
     if (isInvite && contact[0] !== undefined && dialog !== undefined) dialog.localContact = contact[0].value;
     return undefined;
@@ -144,14 +153,25 @@ export class AppResponses {
         this.#calls.settle(pending);
       }
       if (isInitial && status >= 200) dialog.reliable?.stop();
-      // RFC 3261 §12.2.2, RFC 3311 §5.2: a target refresh takes effect with its 2xx.
+      // RFC 3261 §12.2.2, RFC 3311 §5.2, RFC 6665 §4.4.1: a target refresh takes effect with its 2xx.
       const target = contactUri(transaction.request);
-      if (isSuccess && target !== undefined && (method === 'INVITE' || method === 'UPDATE')) {
-        dialog.remoteTarget = target;
-      }
+      if (isSuccess && target !== undefined && TARGET_REFRESHES.has(method)) dialog.remoteTarget = target;
     }
     if (status < 200 || (isSuccess && method === 'INVITE')) return;
-    this.#drop(pending, isInitial);
+    this.#drop(pending, isInitial && !(isSuccess && method === 'SUBSCRIBE'));
+  }
+
+  /** From here its NOTIFYs may go out. It ends with the last of them, or some time after the subscription has. */
+  #subscribed(dialog: Dialog, accepted: SipResponse): void {
+    dialog.state = 'confirmed';
+    const seconds = Math.min(Number.parseInt(header(accepted, 'expires') ?? '0', 10) || 0, SECONDS_MAX);
+    clearTimeout(dialog.sessionTimer);
+    dialog.sessionTimer = setTimeout(
+      () => {
+        this.#calls.end(dialog);
+      },
+      seconds * 1_000 + lastNotifyMs(),
+    );
   }
 
   #drop(pending: Pending, isInitial: boolean): void {

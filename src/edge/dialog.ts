@@ -16,6 +16,8 @@ export type DialogState = 'pending' | 'early' | 'confirmed' | 'ended';
 export interface Dialog {
   /** `<Call-ID>;from-tag=<tag of who sent the INVITE>`, as drachtio-server names it. */
   readonly id: string;
+  /** What it was made for (RFC 5057 §2): a call, or a subscription of the peer's (RFC 6665). */
+  readonly usage: 'invite' | 'subscribe';
   readonly role: 'uas' | 'uac';
   readonly client: AppClient;
   readonly callId: string;
@@ -37,7 +39,7 @@ export interface Dialog {
   flow: SipFlow;
   /** The session description that we gave last, for a refresh. */
   localSession: Buffer;
-  /** Runs while the session has an end (RFC 4028). */
+  /** Runs while the session has an end (RFC 4028), or until the subscription has. */
   sessionTimer: NodeJS.Timeout | undefined;
   /** A re-INVITE of the edge's own is on its way, of which the app knows nothing. */
   refreshing: boolean;
@@ -67,7 +69,7 @@ export function dialogTags(request: SipRequest): DialogTags {
   return { callId: header(request, 'call-id') ?? '', fromTag: tag('from') ?? '', toTag: tag('to') };
 }
 
-/** The dialog that an INVITE from the network may become. RFC 3261 §12.1.1. */
+/** The dialog that an INVITE or SUBSCRIBE from the network may become. RFC 3261 §12.1.1. */
 export function uasDialog(
   transaction: ServerTransaction,
   options: { client: AppClient; transactionId: string; localContact: string },
@@ -77,6 +79,7 @@ export function uasDialog(
   const number = readCSeq(header(request, 'cseq') ?? '')?.number ?? 0;
   return {
     id: dialogIdOf(callId, fromTag),
+    usage: request.method === 'SUBSCRIBE' ? 'subscribe' : 'invite',
     role: 'uas',
     client: options.client,
     callId,
@@ -116,6 +119,7 @@ export function uacDialog(
   const number = readCSeq(header(invite, 'cseq') ?? '')?.number ?? 0;
   return {
     id: dialogIdOf(callId, localTag),
+    usage: 'invite',
     role: 'uac',
     client: options.client,
     callId,

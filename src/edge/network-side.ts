@@ -39,6 +39,8 @@ const HANDLED_IN_DIALOG: ReadonlySet<string> = new Set([
 ]);
 /** Methods that mean nothing outside a dialog. */
 const IN_DIALOG_ONLY: ReadonlySet<string> = new Set(['BYE', 'UPDATE', 'PRACK']);
+/** Methods that mean nothing in a dialog without a session (RFC 5057 §5.2). */
+const OF_SESSIONS: ReadonlySet<string> = new Set(['INVITE', ...IN_DIALOG_ONLY]);
 
 /** drachtio-server forgets a new request after 64 s, here 128·T1. Unlike it, we then tell the peer. */
 const newRequestDeadlineMs = (): number => 128 * sipTimers().t1Ms;
@@ -60,12 +62,13 @@ export class NetworkSide implements TransactionUser {
     const dialog = tags.toTag === undefined ? undefined : this.#calls.find(tags);
     if (dialog !== undefined && dialog.state !== 'pending') this.#inDialog(transaction, dialog);
     else if (transaction.request.method === 'INVITE') this.#invite(transaction, tags);
-    else this.#outsideDialog(transaction, tags);
+    else if (transaction.request.method === 'SUBSCRIBE' && tags.toTag === undefined) {
+      this.#subscribe(transaction, tags);
+    } else this.#outsideDialog(transaction, tags);
   }
 
   #invite(transaction: ServerTransaction, tags: DialogTags): void {
-    const { request, flow } = transaction;
-    const fault = findInviteFault(request);
+    const fault = findInviteFault(transaction.request);
     if (fault !== undefined) {
       answer(transaction, 400, fault);
       return;
@@ -76,15 +79,31 @@ export class NetworkSide implements TransactionUser {
     }
     const existing = this.#calls.dialog(dialogIdOf(tags.callId, tags.fromTag));
     if (existing !== undefined) {
-      // RFC 3261 §8.2.2.2: the same request over another path. (drachtio-server gives the app a second call.)
-      const isMerged = existing.role === 'uas' && existing.inviteNumber === cseqNumber(request);
-      if (isMerged) answer(transaction, 482, 'Loop Detected');
-      else answer(transaction, 491, 'Request Pending');
+      refuseSecond(transaction, existing);
       return;
     }
     // sofia-sip says it at once; the app need not.
     answer(transaction, 100, 'Trying');
-    const client = this.#calls.isFull ? undefined : this.#options.pick('INVITE');
+    this.#open(transaction);
+  }
+
+  #subscribe(transaction: ServerTransaction, tags: DialogTags): void {
+    const existing = this.#calls.dialog(dialogIdOf(tags.callId, tags.fromTag));
+    if (existing === undefined) this.#open(transaction);
+    // A phone that has forgotten its subscription, and begins it anew under the old name: to drachtio-server a refresh.
+    else if (
+      existing.usage === 'subscribe' &&
+      existing.state === 'confirmed' &&
+      cseqNumber(transaction.request) > existing.remoteNumber
+    ) {
+      this.#inDialog(transaction, existing);
+    } else refuseSecond(transaction, existing);
+  }
+
+  /** Hands over a request that may become a dialog. */
+  #open(transaction: ServerTransaction): void {
+    const { request, flow } = transaction;
+    const client = this.#calls.isFull ? undefined : this.#options.pick(request.method);
     if (client === undefined) {
       answer(transaction, 503, 'Service Unavailable');
       return;
@@ -130,6 +149,10 @@ export class NetworkSide implements TransactionUser {
     dialog.flow = flow;
     if (!HANDLED_IN_DIALOG.has(method)) {
       answer(transaction, 501, 'Not Implemented', dialog);
+      return;
+    }
+    if (dialog.usage === 'subscribe' && OF_SESSIONS.has(method)) {
+      answer(transaction, 481, 'Call/Transaction Does Not Exist', dialog);
       return;
     }
     const isRefresh = method === 'INVITE' || method === 'UPDATE';
@@ -232,6 +255,13 @@ export class NetworkSide implements TransactionUser {
 }
 
 const cseqNumber = (request: SipRequest): number => readCSeq(header(request, 'cseq') ?? '')?.number ?? 0;
+
+function refuseSecond(transaction: ServerTransaction, existing: Dialog): void {
+  // RFC 3261 §8.2.2.2: the same request over another path. (drachtio-server gives the app a second call.)
+  const isMerged = existing.role === 'uas' && existing.inviteNumber === cseqNumber(transaction.request);
+  if (isMerged) answer(transaction, 482, 'Loop Detected');
+  else answer(transaction, 491, 'Request Pending');
+}
 
 /** What can be absent from an INVITE, but not be unreadable. The reason phrases are those of sofia-sip. */
 function findInviteFault(request: SipRequest): string | undefined {

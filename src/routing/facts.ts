@@ -34,20 +34,14 @@ const CALLING_HEADERS = ['p-asserted-identity', 'remote-party-id', 'from', 'f'];
 /** Reads from an INVITE what rules may ask. Pure. */
 export function routeFactsOf(invite: RoutedInvite, at: Date): RouteFacts {
   const { requestUri, headers, metadata, recording, peerAddress } = invite;
-  const usersOf = (names: readonly string[]): readonly string[] =>
-    headers.flatMap(({ name, value }) => (names.includes(name) ? userOf(addressOf(value)) : []));
   const extensionList = metadata?.extensionList ?? [];
   const told = (wanted: RegExp): readonly string[] =>
     extensionList.flatMap(([key, text]) => (wanted.test(localName(key)) ? userOf(text) : []));
   return {
     requestUri,
-    called: unique([
-      ...userOf(requestUri),
-      ...usersOf(CALLED_HEADERS),
-      ...told(/^(?:called(?:party)?(?:number)?|destnumber|dnis)$/u),
-    ]),
+    called: unique([...calledUsers(invite), ...told(/^(?:called(?:party)?(?:number)?|destnumber|dnis)$/u)]),
     calling: unique([
-      ...usersOf(CALLING_HEADERS),
+      ...usersOf(headers, CALLING_HEADERS),
       ...told(/^(?:calling(?:party)?(?:number)?|origcall|ani)$/u),
     ]),
     source: peerAddress,
@@ -69,6 +63,18 @@ export function routeFactsOf(invite: RoutedInvite, at: Date): RouteFacts {
     kind: recording ? 'siprec' : 'plain',
     at,
   };
+}
+
+/** Users that a request is for by its Request-URI and its headers. */
+export function calledUsers({
+  requestUri,
+  headers,
+}: Pick<RoutedInvite, 'requestUri' | 'headers'>): readonly string[] {
+  return [...userOf(requestUri), ...usersOf(headers, CALLED_HEADERS)];
+}
+
+function usersOf(headers: readonly HeaderLine[], names: readonly string[]): readonly string[] {
+  return headers.flatMap(({ name, value }) => (names.includes(name) ? userOf(addressOf(value)) : []));
 }
 
 const localName = (key: string): string => key.slice(key.indexOf(':') + 1);

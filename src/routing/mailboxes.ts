@@ -9,16 +9,24 @@ export function mailboxOf({ settings }: RouteRule, facts: Pick<RouteFacts, 'call
 }
 
 /**
- * The first rule by which messages come into a mailbox: one that names it, or that names none and takes calls of the user
- * with that name. What else such a rule asks of a call is not looked at.
+ * Whose the mailbox is that a peer asks about: by the rules that name it, or that name none and take calls of that user,
+ * of those that take calls from the peer's address. What else a rule asks of a call is not looked at. Undefined: there is
+ * none, or it is not clear whose, so that nobody is told of another's messages.
  */
-export function findMailbox({ rules }: Routes, mailbox: string): RouteRule | undefined {
-  return rules.find(({ conditions, settings: { voicemail } }) => {
-    if (voicemail === undefined) return false;
-    if (voicemail.mailbox !== undefined) return voicemail.mailbox === mailbox;
-    return conditions.every(
-      (condition) =>
-        condition.kind !== 'called' || condition.patterns.some((pattern) => pattern.matches(mailbox)),
-    );
-  });
+export function tenantOfMailbox(
+  { rules }: Routes,
+  asked: { readonly mailbox: string; readonly source: string; readonly tenantDefault: string },
+): string | undefined {
+  const found = rules.filter(
+    ({ conditions, settings: { voicemail } }) =>
+      voicemail !== undefined &&
+      (voicemail.mailbox ?? asked.mailbox) === asked.mailbox &&
+      conditions.every((condition) => {
+        if (condition.kind === 'source') return condition.blocks.contains(asked.source);
+        const isNamed = condition.kind !== 'called' || voicemail.mailbox !== undefined;
+        return isNamed || condition.patterns.some((pattern) => pattern.matches(asked.mailbox));
+      }),
+  );
+  const tenants = new Set(found.map(({ settings }) => settings.tenant ?? asked.tenantDefault));
+  return tenants.size === 1 ? [...tenants][0] : undefined;
 }

@@ -6,6 +6,7 @@ import { within } from '../within.ts';
 import { ALLOW, SUPPORTED } from './capabilities.ts';
 import { toText } from './dialog.ts';
 import { ACCEPTED_TYPES, readContent, type RequestContent, type RequestText } from './invite.ts';
+import { ownContact } from './own-contact.ts';
 
 export interface FinalAnswer {
   readonly status: number;
@@ -65,13 +66,8 @@ export class IncomingInvite {
     return this.#state === 'open';
   }
 
-  /** The edge puts its own address in the place of `localhost`. */
   contact(recording: boolean): string {
-    const { protocol, uri } = this.request;
-    // RFC 3261 §12.1.1: a request to a sips: URI is answered with one.
-    const scheme = protocol === 'tls' && /^sips:/i.test(uri) ? 'sips' : 'sip';
-    const transport = protocol === 'udp' || scheme === 'sips' ? '' : `;transport=${protocol}`;
-    return `<${scheme}:callscribe@localhost${transport}>${recording ? ';+sip.srs' : ''}`;
+    return `${ownContact(this.request)}${recording ? ';+sip.srs' : ''}`;
   }
 
   /** A final response other than 2xx; nothing where there was one already. */

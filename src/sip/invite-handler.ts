@@ -3,6 +3,7 @@ import type Srf from 'drachtio-srf';
 import { CallscribeError, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { within } from '../within.ts';
+import { readAuthorization } from './authorization.ts';
 import { hasUnreadBody } from './body-rules.ts';
 import { followDialog } from './dialog.ts';
 import type { DialogUser, OwnFailure } from './dialog-user.ts';
@@ -15,7 +16,7 @@ import {
   type RequestContent,
   type RequestText,
 } from './invite.ts';
-import type { InviteCredentials, InviteGate } from './invite-gate.ts';
+import type { InviteGate } from './invite-gate.ts';
 import {
   agreeSessionTimer,
   MIN_SESSION_SECONDS,
@@ -210,16 +211,6 @@ export class InviteHandler {
         user.abandoned();
       },
     });
-  }
-}
-
-/** The library's own reader: parameter names as they stand, values with their quotes. It throws where it cannot read. */
-function readAuthorization(request: Srf.SrfRequest): InviteCredentials['authorization'] {
-  if (!request.has('authorization')) return [];
-  try {
-    return request.getParsedHeader('authorization') as unknown as Record<string, string>[];
-  } catch {
-    return 'unreadable';
   }
 }
 

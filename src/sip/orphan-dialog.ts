@@ -1,8 +1,8 @@
 import type Srf from 'drachtio-srf';
 
-import { toError } from '../errors.ts';
 import { within } from '../within.ts';
 import { type DialogPlace, edgeDialogId } from './dialog-place.ts';
+import { type EdgeRequest, PEER_OF_DIALOG, sendRequest } from './edge-request.ts';
 
 /** `ended`: the peer took our BYE; `gone`: it knew of no such dialog; `unanswered`: it said nothing. */
 export type OrphanEnd = 'ended' | 'gone' | 'unanswered';
@@ -18,8 +18,7 @@ const SEQUENCE_NUMBER = 1_000_000_000;
 export async function hangUpOrphan(srf: Srf, place: DialogPlace, reason: string): Promise<OrphanEnd> {
   const headers = { Reason: `SIP;cause=200;text="${reason}"` };
   const known = await request(srf, {
-    // The edge puts the peer's address in place of it.
-    uri: 'sip:placeholder',
+    uri: PEER_OF_DIALOG,
     method: 'BYE',
     stackDialogId: edgeDialogId(place),
     headers,
@@ -41,36 +40,10 @@ export async function hangUpOrphan(srf: Srf, place: DialogPlace, reason: string)
   return written === 'not-sent' ? 'unanswered' : written;
 }
 
-interface OrphanRequest {
-  readonly uri: string;
-  readonly method: 'BYE';
-  readonly stackDialogId?: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-interface SentRequest {
-  on(event: 'response', listener: (response: Srf.SrfResponse) => void): void;
-}
-
-async function request(srf: Srf, options: OrphanRequest): Promise<OrphanEnd | 'not-sent'> {
+async function request(srf: Srf, options: EdgeRequest): Promise<OrphanEnd | 'not-sent'> {
   let found: OrphanEnd | 'not-sent' = 'unanswered';
-  const answered = new Promise<void>((resolve, reject) => {
-    // The types know requests outside of dialogs only, and a URI as the first argument.
-    const send = srf.request.bind(srf) as unknown as (
-      options: OrphanRequest,
-      callback: (error: unknown, sent: SentRequest) => void,
-    ) => void;
-    send({ ...options }, (error, sent) => {
-      if (error !== null && error !== undefined) {
-        reject(toError(error));
-        return;
-      }
-      sent.on('response', (response) => {
-        if (response.status < 200) return;
-        found = response.status === 481 || response.status === 408 ? 'gone' : 'ended';
-        resolve();
-      });
-    });
+  const answered = sendRequest(srf, options).then((status) => {
+    found = status === 481 || status === 408 ? 'gone' : 'ended';
   });
   try {
     await within(BYE_TIMEOUT_MS, answered);
