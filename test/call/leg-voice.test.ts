@@ -4,6 +4,7 @@ import { LegVoice } from '../../src/call/leg-voice.ts';
 import { parseRtpPacket } from '../../src/rtp/packet.ts';
 import { type OfferedLine, readOffer } from '../../src/sip/sdp.ts';
 import { type MediaPeer, openLeg, openPeer } from '../support/media-leg.ts';
+import { rtpDatagram } from '../support/rtp-stream.ts';
 import { sdp } from '../support/signalling.ts';
 
 const lineOf = (port: number, ...attributes: string[]): OfferedLine =>
@@ -48,6 +49,11 @@ describe('what a leg says', () => {
     voice.follow(lineOf(peer.port));
     voice.speak(leg);
     const { sequenceNumber } = await nextPacket(peer);
+    // Its media comes, so there is an address to send to, whatever the description says.
+    for (let i = 0; i < 3; i++)
+      {peer.send(rtpDatagram({ sequenceNumber: i, timestamp: 160 * i }), leg.rtpPort);}
+    await voice.play(prompt);
+    expect(leg.counters().packetsReceived).toBe(3);
     voice.follow(held(peer.port));
     await voice.play(prompt);
     const { packetsSent } = leg.counters();
