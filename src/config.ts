@@ -7,6 +7,7 @@ import { type EnvironmentToken, parseEnvironmentToken } from './access/environme
 import type { OidcOptions } from './access/oidc.ts';
 import { isAddressBlock } from './address-blocks.ts';
 import type { ResiliencePolicy } from './asr/resilience-policy.ts';
+import { MAINLAND_HTTP_URL } from './dashscope/rest-client.ts';
 import { CallscribeError } from './errors.ts';
 import { DIGEST_ALGORITHMS, type DigestAuthentication } from './sip/digest.ts';
 import { DEFAULT_ROLE_RULES, type RoleRule } from './sip/role-rules.ts';
@@ -32,6 +33,8 @@ export interface Config {
     readonly apiKeyFile: string | undefined;
     /** Undefined where neither a key nor an address was given: then the sandbox is used. */
     readonly wsUrl: string | undefined;
+    /** Of the REST interfaces; undefined where it is not known whose they are. */
+    readonly httpUrl: string | undefined;
     readonly workspace: string | undefined;
   };
   readonly asr: {
@@ -185,9 +188,6 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
   'SMTP_URL',
 ]);
 
-/** Settings of the contract that this version does not act upon yet; set ones are named at start. */
-const LATER_SETTINGS = ['DASHSCOPE_HTTP_URL'] as const;
-
 const trimmed = z.string().trim();
 const text = trimmed.min(1);
 
@@ -259,6 +259,7 @@ const environment = z.object({
   DASHSCOPE_API_KEY: text.optional(),
   DASHSCOPE_API_KEY_FILE: text.optional(),
   DASHSCOPE_WS_URL: url('wss://', 'ws://'),
+  DASHSCOPE_HTTP_URL: url('https://', 'http://'),
   DASHSCOPE_WORKSPACE: text.optional(),
   ASR_MODEL: text.default('paraformer-realtime-8k-v2'),
   ASR_VOCABULARY_ID: text.optional(),
@@ -417,6 +418,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       apiKey: value.DASHSCOPE_API_KEY,
       apiKeyFile: value.DASHSCOPE_API_KEY_FILE,
       wsUrl: value.DASHSCOPE_WS_URL ?? (hasKey ? MAINLAND_WS_URL : undefined),
+      // A key is not sent to the vendor where its sockets are elsewhere.
+      httpUrl:
+        value.DASHSCOPE_HTTP_URL ??
+        (hasKey && value.DASHSCOPE_WS_URL === undefined ? MAINLAND_HTTP_URL : undefined),
       workspace: value.DASHSCOPE_WORKSPACE,
     },
     asr: {
@@ -531,11 +536,6 @@ function findTlsFaults(env: Readonly<Record<string, string | undefined>>): Confi
     found: `nothing, though ${listens ? 'SIP_LISTEN names a tls: address' : 'another SIP_TLS setting is there'}`,
     allowed: name === 'SIP_TLS_CERT' ? 'a PEM file with the certificate' : 'a PEM file with its private key',
   }));
-}
-
-/** Names of settings that are set but that this version does not act upon. */
-export function unusedSettings(env: Readonly<Record<string, string | undefined>>): readonly string[] {
-  return LATER_SETTINGS.filter((name) => (env[name] ?? '').trim() !== '');
 }
 
 function toFault(issue: z.core.$ZodIssue, env: Readonly<Record<string, string | undefined>>): ConfigFault {

@@ -54,6 +54,8 @@ export const ERROR_CODES = {
   ASR_ABORTED: 'the session was ended by us before it was finished',
   ASR_USAGE: 'the recogniser’s client was asked for something that it, or the model, does not take',
   ASR_QUEUE_FULL: 'more tasks wait for their turn to start than the stated bound, or one waited too long',
+  VOCABULARIES_REFUSED: 'lists of hot words would break a limit of the account; nothing was done',
+  VOCABULARIES_BUSY: 'another run makes the lists of hot words equal to those of the file',
 
   // webhooks
   WEBHOOK_INVALID: 'a webhook endpoint cannot be kept as it was given',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { ConfigError, loadConfig, MAINLAND_WS_URL, unusedSettings } from '../src/config.ts';
+import { ConfigError, loadConfig, MAINLAND_WS_URL } from '../src/config.ts';
 
 function faultsOf(env: Record<string, string>): readonly { name: string; found: string; allowed: string }[] {
   try {
@@ -134,9 +134,15 @@ describe('loadConfig', () => {
     expect(faultsOf({ HTTP_LISTEN: `127.0.0.1:${port}` })).toHaveLength(1);
   });
 
-  it('names settings that are set but not acted upon yet', () => {
-    expect(unusedSettings({ DASHSCOPE_HTTP_URL: 'https://x', LOG_LEVEL: 'info', API_TOKENS: ' ' })).toEqual([
-      'DASHSCOPE_HTTP_URL',
-    ]);
-  });
+  it.each([
+    [{ DASHSCOPE_API_KEY: 'sk-1' }, 'https://dashscope.aliyuncs.com/api/v1'],
+    [{ DASHSCOPE_API_KEY: 'sk-1', DASHSCOPE_WS_URL: 'ws://127.0.0.1:1/x' }, undefined],
+    [{ DASHSCOPE_HTTP_URL: 'http://127.0.0.1:1/api/v1' }, 'http://127.0.0.1:1/api/v1'],
+    [{}, undefined],
+  ])(
+    'of %j the REST address is %s: no key goes to the vendor where its sockets are elsewhere',
+    (env, url) => {
+      expect(loadConfig(env).dashscope.httpUrl).toBe(url);
+    },
+  );
 });

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { readBenchCommandLine } from '../src/bench/command-line.ts';
 import { asrDuties, benchAsr } from './bench-asr.ts';
+import { benchFiles, filesDuties } from './bench-files.ts';
 import { benchIntake, intakeDuties } from './bench-intake.ts';
 import { benchLive, liveDuties } from './bench-live.ts';
 import { benchPipeline, pipelineDuties } from './bench-pipeline.ts';
@@ -24,6 +25,7 @@ await runRoot(async () => {
   if (process.send !== undefined && process.argv[2] === 'child') {
     serveDuties({
       ...asrDuties,
+      ...filesDuties,
       ...intakeDuties,
       ...sharedDuties,
       ...pipelineDuties,
@@ -35,6 +37,7 @@ await runRoot(async () => {
   const line = readBenchCommandLine(process.argv.slice(2));
   if (line.kind === 'help') print(line.text.trimEnd());
   else if (line.kind === 'asr') await benchAsr(line.options, start, print);
+  else if (line.kind === 'files') await benchFiles(line.options, start, print);
   else if (line.kind === 'live') await benchLive(line.options, start, print);
   else if (line.kind === 'recording') await benchRecording(line.options, start, print);
   else if (line.kind === 'search') await benchSearch(line.options, print);

@@ -1,6 +1,6 @@
 import process from 'node:process';
 
-import { ConfigError, loadConfig, unusedSettings } from '../src/config.ts';
+import { ConfigError, loadConfig } from '../src/config.ts';
 import { CallscribeError, toError } from '../src/errors.ts';
 import { createLogger } from '../src/log.ts';
 import { type RoleName, startService } from './service.ts';
@@ -9,9 +9,6 @@ import { type RoleName, startService } from './service.ts';
 export async function runRoles(roles: readonly RoleName[]): Promise<void> {
   const config = loadConfig(process.env);
   const logger = createLogger({ level: config.logLevel, format: process.stderr.isTTY ? 'pretty' : 'json' });
-  for (const name of unusedSettings(process.env)) {
-    logger.warn({ setting: name }, 'setting is not acted upon by this version');
-  }
   const service = await startService({
     config,
     roles,

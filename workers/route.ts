@@ -12,13 +12,14 @@ import { readRouteCommandLine } from '../src/routing/command-line.ts';
 import { explainText, faultsText } from '../src/routing/explain-text.ts';
 import { routeFactsOf } from '../src/routing/facts.ts';
 import { explainRules } from '../src/routing/matching.ts';
-import { readRoutes } from '../src/routing/read-routes.ts';
 import type { Routes } from '../src/routing/route-rules.ts';
+import { loadRoutes as loadFile } from '../src/routing/routes-file.ts';
 import { routesJsonSchema } from '../src/routing/routes-schema.ts';
 import { readHeaderLines } from '../src/sip/identifiers.ts';
 import { isRecordingSession, readContent, type RequestText } from '../src/sip/invite.ts';
 import { runRoot } from './main.ts';
 import { routesReader } from './routes.ts';
+import { loadPrompt } from './voicemail-terms.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -36,7 +37,10 @@ async function loadRoutes(given: string | undefined): Promise<Routes | undefined
   if (file === undefined || file === '') {
     throw new CallscribeError('USAGE', 'which rules? Set ROUTES_FILE, or give --file');
   }
-  const reading = readRoutes(await readText(file), routesReader(loadConfig(process.env).asr.model));
+  const { reading } = await loadFile(file, {
+    ...routesReader(loadConfig(process.env).asr.model),
+    loadPrompt,
+  });
   if (reading.kind === 'routes') return reading.routes;
   print(faultsText(file, reading.faults));
   process.exitCode = 1;
@@ -69,6 +73,9 @@ await runRoot(async () => {
   if (line.kind === 'check') {
     const routes = await loadRoutes(line.file);
     if (routes !== undefined) print(`${routes.rules.length} rules can be taken`);
+    for (const name of routes?.hotWords.stale ?? []) {
+      print(`hot words of ${name} are not as they were synced: npm run vocabulary -- sync`);
+    }
   }
   if (line.kind !== 'explain') return;
   const routes = await loadRoutes(line.file);

@@ -87,12 +87,12 @@ async function transcribe(
   { options, config, service, pool, signal, taken }: Job,
 ): Promise<void> {
   const startedAt = new Date();
-  const { vocabularyId } = config.asr;
   const transcript = await withProgress(path, process.stderr, (onProgress) =>
     transcribeFile(path, {
       service,
       model: options.model,
-      vocabularyId,
+      vocabularyId: config.asr.vocabularyId,
+      vocabularyModel: config.asr.model,
       rawRateHz: options.rate,
       speed: options.speed,
       signal,
@@ -105,7 +105,7 @@ async function transcribe(
     await writeFile(target, text);
     say(`${path}: ${target}`);
   } else if (pool === undefined) print(text);
-  if (pool !== undefined) say(`${path}: call ${await store(pool, transcript, startedAt, vocabularyId)}`);
+  if (pool !== undefined) say(`${path}: call ${await store(pool, transcript, startedAt)}`);
 }
 
 /** @throws {CallscribeError} `USAGE` */
@@ -148,20 +148,13 @@ async function openTables(config: Config, logger: Logger, closers: CloseStack): 
 }
 
 /** @returns the call's id */
-async function store(
-  pool: Pool,
-  transcript: FileTranscript,
-  startedAt: Date,
-  vocabularyId: string | undefined,
-): Promise<string> {
+async function store(pool: Pool, transcript: FileTranscript, startedAt: Date): Promise<string> {
   const callId = newCallId(startedAt);
   const { call, sentences } = callOfFile(transcript, {
     callId,
     tenant: 'default',
     legIds: transcript.legs.map(() => newLegId(callId)),
     startedAt,
-    endedAt: new Date(),
-    vocabularyId,
   });
   try {
     await saveCall(pool, call);

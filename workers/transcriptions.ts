@@ -36,10 +36,11 @@ export interface TranscriptionsDeps {
 /** Channels of how many files are recognised at the same time: calls that go on share the account. */
 const FILES_AT_A_TIME = 2;
 const WAITING_MAX = 100;
-/** 200 MB are seven hours of 8 kHz, 16 bits, stereo. */
+/** 200 MB are seven hours of G.711, three and a half of stereo. */
 const FILE_MAX_BYTES = 200_000_000;
 const UPLOAD_WITHIN_MS = 600_000;
-const RAW_RATE_HZ = 8_000;
+/** At {@link SPEED}, the longest takes two hours. */
+const FILES = { rawRateHz: 8_000, hoursMax: 8 };
 /** Seconds of audio a second. */
 const SPEED = 4;
 const NOTE_EVERY_MS = 1_000;
@@ -119,7 +120,7 @@ export class Transcriptions implements UploadDesk {
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await fill(path);
-      await openFile(path, RAW_RATE_HZ);
+      await openFile(path, FILES);
       const { size: bytes } = await stat(path);
       const taken = await createTranscription(this.#deps.pool, { id, tenant, bytes });
       this.#enqueue(id);
@@ -200,8 +201,9 @@ export class Transcriptions implements UploadDesk {
       service,
       model: recorded?.model,
       vocabularyId,
+      vocabularyModel: recorded?.vocabularyId === undefined ? config.asr.model : undefined,
       channels: recorded?.channels.map(({ channelNo }) => channelNo),
-      rawRateHz: RAW_RATE_HZ,
+      ...FILES,
       speed: SPEED,
       signal: this.#closing.signal,
       onProgress: (progress, sentences) => {
@@ -217,8 +219,6 @@ export class Transcriptions implements UploadDesk {
       tenant: row.tenant,
       legIds: CHANNELS.map(() => newLegId(callId)),
       startedAt: recorded?.beginAt ?? row.createdAt,
-      endedAt: recorded?.endedAt ?? new Date(),
-      vocabularyId,
       recorded,
     });
     await withTransaction(pool, async (client) => {

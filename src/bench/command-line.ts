@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { CallscribeError } from '../errors.ts';
 import { ASR_BENCH_DEFAULTS, type AsrBenchOptions } from './asr.ts';
+import { FILES_BENCH_DEFAULTS, type FilesBenchOptions } from './files.ts';
 import { INTAKE_BENCH_DEFAULTS, type IntakeBenchOptions } from './intake.ts';
 import { LIVE_BENCH_DEFAULTS, type LiveBenchOptions } from './live.ts';
 import { PIPELINE_BENCH_DEFAULTS, type PipelineBenchOptions } from './pipeline.ts';
@@ -12,13 +13,14 @@ import { SEARCH_BENCH_DEFAULTS, type SearchBenchOptions } from './search.ts';
 export type BenchCommandLine =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'asr'; readonly options: AsrBenchOptions }
+  | { readonly kind: 'files'; readonly options: FilesBenchOptions }
   | { readonly kind: 'intake'; readonly options: IntakeBenchOptions }
   | { readonly kind: 'live'; readonly options: LiveBenchOptions }
   | { readonly kind: 'pipeline'; readonly options: PipelineBenchOptions }
   | { readonly kind: 'recording'; readonly options: RecordingBenchOptions }
   | { readonly kind: 'search'; readonly options: SearchBenchOptions };
 
-const NAMES = ['asr', 'intake', 'live', 'pipeline', 'recording', 'search'] as const;
+const NAMES = ['asr', 'files', 'intake', 'live', 'pipeline', 'recording', 'search'] as const;
 
 const integer = (min: number, max: number): z.ZodType<number> =>
   z
@@ -34,6 +36,7 @@ const common = {
 };
 const SCHEMAS = {
   asr: z.object({ sessions: integer(1, 5_000), ...common }),
+  files: z.object({ minutes: integer(1, 600) }),
   intake: z.object({
     legs: integer(1, 4_000).refine((legs) => legs === 1 || legs % 2 === 0, 'expected an even number, or 1'),
     processes: integer(1, 8),
@@ -94,6 +97,7 @@ export function readBenchCommandLine(args: readonly string[]): BenchCommandLine 
 /** As the user would write them. */
 const DEFAULTS = {
   asr: asTexts(ASR_BENCH_DEFAULTS),
+  files: asTexts(FILES_BENCH_DEFAULTS),
   intake: asTexts(INTAKE_BENCH_DEFAULTS),
   live: asTexts(LIVE_BENCH_DEFAULTS),
   pipeline: asTexts(PIPELINE_BENCH_DEFAULTS),
@@ -118,6 +122,7 @@ function defineCommand(): Command {
       'Measures on this machine; the last line is one JSON object.\n' +
         '  asr     recognition sessions at real-time pace against a sandbox in another process,\n' +
         '          beside a loop over bare sockets that sends the same frames\n' +
+        '  files   a long stereo file, recognised by a sandbox in another process: how fast, and the memory on the way\n' +
         '  intake  calls with RTP from another process, through the whole intake into recognition sessions\n' +
         '          at a third, beside a bare forwarder of the same datagrams\n' +
         '  live    events of recognisers to subscribers’ sockets, through the bus and the api role, on Redis and on\n' +
@@ -129,6 +134,7 @@ function defineCommand(): Command {
         '  search  words, phrases and filters over made sentences, with the cost of the index, beside LIKE and pg_trgm',
     )
     .argument('<name>')
+    .option('--minutes [count]', `files: how long the file is (default: ${FILES_BENCH_DEFAULTS.minutes})`)
     .option('--sessions [count]', `asr: sessions at a time (default: ${asr['sessions']})`)
     .option(
       '--legs [count]',

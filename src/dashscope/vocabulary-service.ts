@@ -187,7 +187,7 @@ export class VocabularyService {
       try {
         await this.#call(input, acknowledged, 'once', signal);
       } catch (again) {
-        if (!isMissing(again)) throw again;
+        if (!isVocabularyMissing(again)) throw again;
       }
     }
   }
@@ -260,7 +260,8 @@ function toWire(entries: readonly VocabularyEntry[]): readonly VocabularyEntry[]
   return entries.map(({ text, weight, lang }) => ({ text, weight, ...(lang === undefined ? {} : { lang }) }));
 }
 
-function isMissing(thrown: unknown): boolean {
+/** Whether the service said that it has no such list. */
+export function isVocabularyMissing(thrown: unknown): boolean {
   return (
     thrown instanceof DashScopeRequestRefused &&
     ['BadRequest.ResourceNotExist', 'NotFound'].includes(thrown.dashscopeCode ?? '')

@@ -1,3 +1,5 @@
+import { dirname, join } from 'node:path';
+
 import type { explainRules, Finding } from './matching.ts';
 import type { RoutesFault } from './read-routes.ts';
 import type { Condition, RouteSettings } from './route-rules.ts';
@@ -21,7 +23,10 @@ export function explainText(explained: ReturnType<typeof explainRules>): string 
 
 export const faultsText = (file: string, faults: readonly RoutesFault[]): string =>
   faults
-    .map(({ line, where, what }) => `${file}:${line}${where === '' ? '' : ` ${where}`}: ${what}`)
+    .map(({ file: beside, line, where, what }) => {
+      const path = beside === undefined ? file : join(dirname(file), beside);
+      return `${path}:${line}${where === '' ? '' : ` ${where}`}: ${what}`;
+    })
     .join('\n');
 
 function findingText({ condition, holds, saw }: Finding): string {
@@ -59,11 +64,13 @@ const sources = ({ patterns }: Extract<Condition, { readonly patterns: unknown }
 const clock = (minute: number): string =>
   `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
 
-function settingsText({ mode, tenant, asr, keep, roles, refuse }: RouteSettings): string {
+function settingsText({ mode, tenant, asr, keep, roles, refuse, voicemail }: RouteSettings): string {
   const told = {
     mode: mode === 'refuse' ? `refuse ${refuse.status}` : mode,
     tenant,
+    mailbox: voicemail === undefined ? undefined : (voicemail.mailbox ?? 'of the called number'),
     model: asr.model,
+    vocabulary: asr.vocabulary,
     vocabulary_id: asr.vocabularyId,
     phrase_id: asr.phraseId,
     roles: roles === undefined ? undefined : `${roles.length} rules`,

@@ -1,12 +1,13 @@
-import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
-import type { z } from 'zod';
-
 import { AddressBlocks } from '../address-blocks.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
 import { readPattern } from './pattern.ts';
 import type { Condition, RouteRule, Routes, RouteSettings } from './route-rules.ts';
 import { type RoutesFile, routesSchema, type RuleOfFile } from './routes-schema.ts';
 import { readMinute } from './time-window.ts';
+import { compileVocabularies, idOfVocabulary, type VocabulariesOptions } from './vocabularies.ts';
+import { staleLists } from './vocabulary-lock.ts';
+import { compileVoicemail, type PromptOptions } from './voicemail-rules.ts';
+import { faultsOfIssues, readYaml, toWhere, type YamlDocument } from './yaml-document.ts';
 
 /** Something in the file that is not as it must be. */
 export interface RoutesFault {
@@ -15,6 +16,8 @@ export interface RoutesFault {
   /** Such as `rules[2].when.called`; empty for the file as a whole. */
   readonly where: string;
   readonly what: string;
+  /** That the line is of, by its path from the rules; undefined: theirs. */
+  readonly file?: string | undefined;
 }
 
 export type RoutesReading =
@@ -22,10 +25,8 @@ export type RoutesReading =
   | { readonly kind: 'faults'; readonly faults: readonly RoutesFault[] };
 
 const FILE_CHARACTERS_MAX = 4_194_304;
-/** Aliases may make a small file a huge one. */
-const ALIASES_MAX = 1_000;
 
-export interface ReadRoutesOptions {
+export interface ReadRoutesOptions extends VocabulariesOptions, PromptOptions {
   /** Reads `roles`; undefined where they are none. */
   readonly readRoles: (rules: unknown) => readonly RoleRule[] | undefined;
   /** What of a rule's recognition the recogniser would refuse; empty: nothing. Default: nobody looks. */
@@ -37,43 +38,22 @@ export function readRoutes(text: string, options: ReadRoutesOptions): RoutesRead
   if (text.length > FILE_CHARACTERS_MAX) {
     return faultsOf([{ line: 1, where: '', what: `longer than ${FILE_CHARACTERS_MAX} characters` }]);
   }
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  if (document.errors.length > 0) {
-    return faultsOf(
-      document.errors.map(({ pos, message }) => ({
-        line: lines.linePos(pos[0]).line,
-        where: '',
-        what: message,
-      })),
-    );
-  }
-  const lineOf = (path: readonly PropertyKey[]): number => lineOfPath(document, lines, path);
-  let content: unknown;
-  try {
-    content = document.toJS({ maxAliasCount: ALIASES_MAX });
-  } catch (error) {
-    return faultsOf([{ line: 1, where: '', what: error instanceof Error ? error.message : 'unreadable' }]);
-  }
-  const result = routesSchema.safeParse(content ?? { rules: [] });
-  if (!result.success) {
-    return faultsOf(
-      result.error.issues.map((issue) => ({
-        line: lineOf(issue.path),
-        where: toWhere(issue.path),
-        what: describe(issue),
-      })),
-    );
-  }
-  return compile(result.data, lineOf, options);
+  const document = readYaml(text);
+  if (document.kind === 'faults') return faultsOf(document.faults);
+  const result = routesSchema.safeParse(document.content ?? { rules: [] });
+  if (!result.success) return faultsOf(faultsOfIssues(result.error, document));
+  return compile(result.data, document, options);
 }
 
 function compile(
-  { tenants, rules }: RoutesFile,
-  lineOf: (path: readonly PropertyKey[]) => number,
+  file: RoutesFile,
+  document: Pick<YamlDocument, 'lineOf'>,
   options: ReadRoutesOptions,
 ): RoutesReading {
-  const faults: RoutesFault[] = [];
+  const { tenants, rules, vocabulary_prefix: prefix } = file;
+  const { lineOf } = document;
+  const { lists, faults: faultsOfLists } = compileVocabularies(file, document, options);
+  const faults: RoutesFault[] = [...faultsOfLists];
   const compiled: RouteRule[] = [];
   const firstWith = new Map<string, RouteRule>();
   const names = new Map<string, number>();
@@ -91,7 +71,19 @@ function compile(
       faults.push({ line: lineOf(path), where: toWhere(path), what: 'expected rules as in ROLE_RULES' });
     }
     const conditions = conditionsOf(rule.when);
-    const settings = settingsOf(rule.set, roles);
+    const { vocabulary, model = options.model, vocabulary_id: given } = rule.set;
+    const { id = given, fault } =
+      vocabulary === undefined ? {} : idOfVocabulary(vocabulary, model, file, options);
+    if (fault !== undefined) {
+      const path = ['rules', index, 'set', 'vocabulary'];
+      faults.push({ line: lineOf(path), where: toWhere(path), what: fault });
+    }
+    const { voicemail, faults: faultsOfPrompts } = compileVoicemail(rule.set, options);
+    for (const { setting, what } of faultsOfPrompts) {
+      const path = ['rules', index, 'set', 'voicemail', setting];
+      faults.push({ line: lineOf(path), where: toWhere(path), what });
+    }
+    const settings: RouteSettings = { ...settingsOf(rule.set, roles, id), voicemail };
     for (const what of options.checkRecognition?.(settings.asr) ?? []) {
       const path = ['rules', index, 'set'];
       faults.push({ line: lineOf(path), where: toWhere(path), what });
@@ -109,7 +101,8 @@ function compile(
   const limits = new Map(
     Object.entries(tenants).map(([tenant, { calls_max: callsMax }]) => [tenant, { callsMax }]),
   );
-  return { kind: 'routes', routes: { rules: compiled, limits } };
+  const stale = options.lock === undefined ? [] : staleLists(lists, options.lock);
+  return { kind: 'routes', routes: { rules: compiled, limits, hotWords: { prefix, lists, stale } } };
 }
 
 /** The same for conditions that say the same. */
@@ -156,12 +149,17 @@ function conditionsOf(when: RuleOfFile['when']): readonly Condition[] {
   return conditions;
 }
 
-const settingsOf = (set: RuleOfFile['set'], roles: readonly RoleRule[] | undefined): RouteSettings => ({
+const settingsOf = (
+  set: RuleOfFile['set'],
+  roles: readonly RoleRule[] | undefined,
+  vocabularyId: string | undefined,
+): Omit<RouteSettings, 'voicemail'> => ({
   mode: set.mode,
   tenant: set.tenant,
   asr: {
     model: set.model,
-    vocabularyId: set.vocabulary_id,
+    vocabularyId,
+    vocabulary: set.vocabulary,
     phraseId: set.phrase_id,
     parameters: set.parameters,
   },
@@ -174,26 +172,3 @@ const faultsOf = (faults: readonly RoutesFault[]): RoutesReading => ({
   kind: 'faults',
   faults: [...faults].sort((a, b) => a.line - b.line),
 });
-
-/** Of a union the reasons of its branches say more than that none took it. */
-function describe(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'invalid_union') return issue.message;
-  const reasons = issue.errors.flatMap((branch) => branch.map(({ message }) => message));
-  return reasons.length === 0 ? issue.message : [...new Set(reasons)].join(', or ');
-}
-
-/** `['rules', 0, 'set']` → `rules[0].set` */
-const toWhere = (path: readonly PropertyKey[]): string =>
-  path
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
-    .join('')
-    .replace(/^\./u, '');
-
-/** The line of the innermost thing on the path that is there. */
-function lineOfPath(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length -= 1) {
-    const node = document.getIn(path.slice(0, length), true);
-    if (isNode(node) && node.range != null) return lines.linePos(node.range[0]).line;
-  }
-  return 1;
-}

@@ -1,8 +1,11 @@
 import { z } from 'zod';
 
 import { isAddressBlock } from '../address-blocks.ts';
+import { hotWordsSchema } from './hot-words-schema.ts';
+import { pathBeside } from './path-beside.ts';
 import { readPattern } from './pattern.ts';
 import { isZone, readMinute, WEEKDAYS } from './time-window.ts';
+import { voicemailSchema } from './voicemail-schema.ts';
 
 const RULES_MAX = 1_000;
 const LIST_MAX = 10_000;
@@ -72,10 +75,15 @@ const parameter = z.union([
 
 const settings = z
   .strictObject({
-    mode: z.enum(['live', 'refuse']).default('live'),
+    mode: z
+      .enum(['live', 'voicemail', 'refuse'])
+      .default('live')
+      .describe('voicemail: a plain call is greeted, and leaves a message'),
+    voicemail: voicemailSchema.optional().describe('For mode voicemail'),
     tenant: name.optional(),
     model: name.optional(),
     vocabulary_id: name.optional(),
+    vocabulary: name.optional().describe('In place of vocabulary_id: a list of this file'),
     phrase_id: name.optional().describe('In place of vocabulary_id, for the v1 models'),
     parameters: z.record(name, parameter).default({}),
     roles: z.array(z.unknown()).max(256).optional().describe('As ROLE_RULES'),
@@ -91,8 +99,42 @@ const settings = z
       .default(403),
   })
   .refine(
-    (set) => set.vocabulary_id === undefined || set.phrase_id === undefined,
-    'at most one of vocabulary_id and phrase_id: they are of different models',
+    (set) => [set.vocabulary_id, set.vocabulary, set.phrase_id].filter((id) => id !== undefined).length < 2,
+    'at most one of vocabulary, vocabulary_id and phrase_id',
+  )
+  .refine(({ mode, voicemail }) => voicemail === undefined || mode === 'voicemail', {
+    error: 'is for mode voicemail alone',
+    path: ['voicemail'],
+  })
+  .refine(({ mode, keep }) => mode !== 'voicemail' || (keep.recording ?? 'keep') === 'keep', {
+    error: 'a message is its recording: expected keep, or nothing',
+    path: ['keep', 'recording'],
+  });
+
+const rule = z
+  .strictObject({ name, when: when.prefault({}), set: settings.prefault({}) })
+  .refine(
+    (given) =>
+      given.set.mode !== 'voicemail' ||
+      (given.when.call !== 'siprec' &&
+        given.when.metadata === undefined &&
+        given.when.participant === undefined),
+    { error: 'can never match: messages are taken of plain calls', path: ['when'] },
+  )
+  .transform(({ when: given, ...rest }) => ({
+    ...rest,
+    when: rest.set.mode === 'voicemail' ? { ...given, call: 'plain' as const } : given,
+  }));
+
+const vocabulary = z
+  .strictObject({
+    model: name.optional().describe('That the list is for; default: ASR_MODEL'),
+    words: hotWordsSchema.optional(),
+    file: pathBeside.optional().describe('In place of words: a file of them, by its path from this one'),
+  })
+  .refine(
+    ({ words, file }) => (words === undefined) !== (file === undefined),
+    'expected words, or a file of them',
   );
 
 /** What ROUTES_FILE holds. */
@@ -101,10 +143,13 @@ export const routesSchema = z.strictObject({
     .record(name, z.strictObject({ calls_max: z.int().min(1).max(100_000).optional() }))
     .default({})
     .describe('Limits by tenant'),
-  rules: z
-    .array(z.strictObject({ name, when: when.prefault({}), set: settings.prefault({}) }))
-    .max(RULES_MAX)
-    .describe('Asked in this order; the first that matches decides'),
+  vocabulary_prefix: z
+    .string()
+    .regex(/^[a-z0-9]{1,9}$/, 'expected lower-case letters and digits, at least one and fewer than 10')
+    .optional()
+    .describe('All lists of the account whose id begins so are those of this file, and of no other'),
+  vocabularies: z.record(name, vocabulary).default({}).describe('Hot words, by name'),
+  rules: z.array(rule).max(RULES_MAX).describe('Asked in this order; the first that matches decides'),
 });
 
 export type RoutesFile = z.infer<typeof routesSchema>;

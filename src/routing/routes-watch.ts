@@ -1,73 +1,59 @@
-import { type StatWatcher, unwatchFile, watchFile } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { unwatchFile, watchFile } from 'node:fs';
 
-import { CallscribeError, systemCode } from '../errors.ts';
+import { CallscribeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { faultsText } from './explain-text.ts';
-import { readRoutes, type ReadRoutesOptions, type RoutesReading } from './read-routes.ts';
 import type { Routes } from './route-rules.ts';
+import { type LoadedRoutes, loadRoutes, type LoadRoutesOptions } from './routes-file.ts';
 
-export interface RoutesWatchOptions extends ReadRoutesOptions {
+export interface RoutesWatchOptions extends LoadRoutesOptions {
   readonly file: string;
   readonly logger: Logger;
   /** `refused`: the file changed and cannot be taken; the rules before it stay in force. */
   readonly onReading?: (outcome: 'taken' | 'refused') => void;
-  /** How often the file is looked at; default 1,000. */
+  /** How often the files are looked at; default 1,000. */
   readonly everyMs?: number;
 }
 
 const EVERY_MS = 1_000;
-const UNREADABLE: RoutesReading = {
-  kind: 'faults',
-  faults: [{ line: 1, where: '', what: 'the file cannot be read' }],
-};
 
 /**
- * The rules of a file, as they stand: a changed file is taken for the calls that come after it, whole, or not at all. It
- * is looked at by its time and size, which also finds a file that was moved into its place or is on another machine.
+ * The rules of a file, as they stand: a changed file is taken for the calls that come after it, whole, or not at all; so is
+ * one that it depends on. They are looked at by their time and size, which also finds a file that was moved into its place
+ * or is on another machine.
  */
 export class RoutesWatch implements Disposable {
   readonly #options: RoutesWatchOptions;
-  readonly #watcher: StatWatcher;
   #routes: Routes;
-  #text: string;
-  #refused: string | undefined;
+  /** Of what was read last, taken or not; undefined: the file could not be read. */
+  #digest: string | undefined;
+  #watched: ReadonlySet<string> = new Set();
+  #closed = false;
   #looking: Promise<void> = Promise.resolve();
   readonly #look = (): void => {
     this.#looking = this.#looking.then(() => this.#read());
   };
 
-  private constructor(options: RoutesWatchOptions, routes: Routes, text: string) {
+  private constructor(options: RoutesWatchOptions, routes: Routes, { digest, paths }: LoadedRoutes) {
     this.#options = options;
     this.#routes = routes;
-    this.#text = text;
-    this.#watcher = watchFile(options.file, { interval: options.everyMs ?? EVERY_MS }, this.#look);
-    this.#watcher.unref();
+    this.#digest = digest;
+    this.#watch(paths);
+    this.#warn();
   }
 
   /** @throws {CallscribeError} ROUTES_INVALID, with every fault of the file */
   static async open(options: RoutesWatchOptions): Promise<RoutesWatch> {
     const { file } = options;
-    let text: string;
-    try {
-      text = await readFile(file, 'utf8');
-    } catch (cause) {
-      throw new CallscribeError(
-        'ROUTES_INVALID',
-        `ROUTES_FILE: ${file} cannot be read (${systemCode(cause) ?? ''})`,
-        {
-          cause,
-        },
-      );
-    }
-    const reading = readRoutes(text, options);
+    const loaded = await loadRoutes(file, options);
+    const { reading } = loaded;
     if (reading.kind === 'faults') {
       throw new CallscribeError(
         'ROUTES_INVALID',
         `ROUTES_FILE cannot be taken:\n${faultsText(file, reading.faults)}`,
       );
     }
-    return new RoutesWatch(options, reading.routes, text);
+    return new RoutesWatch(options, reading.routes, loaded);
   }
 
   get routes(): Routes {
@@ -77,25 +63,47 @@ export class RoutesWatch implements Disposable {
   /** Never rejects. */
   async #read(): Promise<void> {
     const { file, logger, onReading } = this.#options;
-    const text = await readFile(file, 'utf8').catch(() => undefined);
-    if (text === this.#text || text === this.#refused) return;
-    const reading: RoutesReading = text === undefined ? UNREADABLE : readRoutes(text, this.#options);
-    if (text === undefined || reading.kind === 'faults') {
-      this.#refused = text;
-      const faults = reading.kind === 'faults' ? faultsText(file, reading.faults) : '';
+    const loaded = await loadRoutes(file, this.#options).catch(() => undefined);
+    if (this.#closed || loaded?.digest === this.#digest) return;
+    this.#digest = loaded?.digest;
+    if (loaded !== undefined) this.#watch(loaded.paths);
+    const reading = loaded?.reading;
+    if (reading?.kind !== 'routes') {
+      const faults = reading === undefined ? `${file}: cannot be read` : faultsText(file, reading.faults);
       logger.error({ file, faults }, 'the changed routes cannot be taken; those before it stay in force');
       onReading?.('refused');
       return;
     }
-    this.#text = text;
-    this.#refused = undefined;
     this.#routes = reading.routes;
     logger.info({ file, rules: reading.routes.rules.length }, 'changed routes are in force for new calls');
     onReading?.('taken');
+    this.#warn();
+  }
+
+  #warn(): void {
+    const { stale } = this.#routes.hotWords;
+    const { file, logger } = this.#options;
+    if (stale.length > 0) {
+      logger.warn(
+        { file, lists: stale },
+        'hot words are not as they were synced: npm run vocabulary -- sync',
+      );
+    }
+  }
+
+  #watch(paths: readonly string[]): void {
+    const wanted = new Set(paths);
+    const { everyMs = EVERY_MS } = this.#options;
+    for (const path of this.#watched) if (!wanted.has(path)) unwatchFile(path, this.#look);
+    for (const path of wanted) {
+      if (!this.#watched.has(path)) watchFile(path, { interval: everyMs }, this.#look).unref();
+    }
+    this.#watched = wanted;
   }
 
   close(): void {
-    unwatchFile(this.#options.file, this.#look);
+    this.#closed = true;
+    this.#watch([]);
   }
 
   [Symbol.dispose](): void {

@@ -17,10 +17,8 @@ export interface CallOfFileOptions {
   readonly tenant: string;
   /** By leg number. */
   readonly legIds: readonly LegId[];
-  /** When the transcription began; the file does not say when it was recorded. */
+  /** Wall time of the first sample: when the transcription began, since a file does not say when it was recorded. */
   readonly startedAt: Date;
-  readonly endedAt: Date;
-  readonly vocabularyId: string | undefined;
   /** The file is the recording of this call. */
   readonly recorded?: RecordedCall | undefined;
 }
@@ -30,12 +28,13 @@ export const RECOGNISED_AGAIN = 'recognised-again';
 
 /** @throws {RangeError} with fewer leg ids than legs */
 export function callOfFile(transcript: FileTranscript, options: CallOfFileOptions): StorableFile {
-  const { callId, tenant, legIds, startedAt, endedAt, recorded } = options;
+  const { callId, tenant, legIds, startedAt, recorded } = options;
   const legIdOf = ({ legNo }: LegTranscript): LegId => {
     const id = legIds[legNo];
     if (id === undefined) throw new RangeError(`${legIds.length} leg ids, none for leg ${legNo}`);
     return id;
   };
+  const endedAt = new Date(Math.max(...transcript.legs.map((leg) => endOf(leg, options).getTime())));
   const call: CallRecord = {
     id: callId,
     revision: 1,
@@ -57,6 +56,10 @@ export function callOfFile(transcript: FileTranscript, options: CallOfFileOption
   return { call, sentences };
 }
 
+/** Of its audio, as if it had been played when it was handed in: so figures are those of a call. */
+const endOf = ({ audioMs = 0 }: LegTranscript, { startedAt, recorded }: CallOfFileOptions): Date =>
+  recorded?.endedAt ?? new Date(startedAt.getTime() + audioMs);
+
 function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRecord {
   const heard = options.recorded?.channels.find(({ channelNo }) => channelNo === leg.legNo);
   return {
@@ -69,9 +72,9 @@ function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRe
     roleEvidence: {},
     codec: leg.codec,
     model: leg.model,
-    vocabularyId: options.vocabularyId,
+    vocabularyId: leg.vocabularyId,
     startedAt: options.startedAt,
-    endedAt: options.endedAt,
+    endedAt: endOf(leg, options),
     media: undefined,
     sentenceCount: leg.sentences.length,
   };

@@ -61,7 +61,7 @@ function defineCommand(): Command {
     .usage('[options] <file or directory ...>')
     .description(
       'Recognises recorded files: wav, mp3, opus, speex, aac, amr, raw .pcm, .alaw and .ulaw, and directories ' +
-        'of them. A stereo WAV is two legs. Without DASHSCOPE_API_KEY the sandbox stands in for the service.',
+        'of them; where ffmpeg is installed, what that reads. Two channels are two legs. Without DASHSCOPE_API_KEY the sandbox stands in for the service.',
     )
     .argument('<paths...>')
     .option('--format [name]', TRANSCRIPT_FORMATS.join(', '), 'txt')

@@ -1,6 +1,7 @@
 import { Recognition, type RecognitionOptions } from '../dashscope/recognition.ts';
+import { CallscribeError } from '../errors.ts';
 import { type FileLeg, openFile } from './open-file.ts';
-import type { FileTranscript, LegTranscript } from './transcript.ts';
+import { endMsOf, type FileTranscript, type LegTranscript } from './transcript.ts';
 
 export interface TranscribeOptions {
   /** Where and with which key; `url` is the sandbox's where nothing is configured. */
@@ -8,10 +9,14 @@ export interface TranscribeOptions {
   /** Undefined: the telephony model for 8,000 Hz, else the one for any rate. */
   readonly model: string | undefined;
   readonly vocabularyId: string | undefined;
+  /** That the hot words are for; files of another one have none. Default: any. */
+  readonly vocabularyModel?: string | undefined;
   /** Only these, from 0; default: all. */
   readonly channels?: readonly number[] | undefined;
   /** Hz, of files without a header. */
   readonly rawRateHz: number;
+  /** Longer files are refused; default: none is. */
+  readonly hoursMax?: number | undefined;
   /** Seconds of audio a second. */
   readonly speed: number;
   readonly signal: AbortSignal;
@@ -30,7 +35,7 @@ const ANY_RATE_MODEL = 'paraformer-realtime-v2';
  */
 export async function transcribeFile(path: string, options: TranscribeOptions): Promise<FileTranscript> {
   const { channels } = options;
-  const found = await openFile(path, options.rawRateHz);
+  const found = await openFile(path, options);
   const legs = found.filter(({ legNo }) => channels?.includes(legNo) ?? true);
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
@@ -59,21 +64,37 @@ async function transcribeLeg(
   onProgress: (share: number, sentences: number) => void,
 ): Promise<LegTranscript> {
   const { legNo, codec, format, sampleRate, totalBytes } = leg;
+  let sentMs = 0;
   const model = options.model ?? (sampleRate === TELEPHONY_RATE_HZ ? TELEPHONY_MODEL : ANY_RATE_MODEL);
+  const { vocabularyModel = model } = options;
+  const vocabularyId = vocabularyModel === model ? options.vocabularyId : undefined;
   await using recognition = new Recognition({
     ...options.service,
     model,
     format,
     sampleRate,
-    vocabularyId: options.vocabularyId,
+    vocabularyId,
     heartbeat: true,
     signal: options.signal,
   });
-  const result = await recognition.call(leg.audio, {
+  const call = recognition.call(leg.audio, {
     speed: options.speed,
-    onProgress: ({ sentBytes, sentences }) => {
-      onProgress(Math.min(1, sentBytes / totalBytes), sentences);
+    onProgress: (sent) => {
+      ({ sentMs } = sent);
+      onProgress(totalBytes === undefined ? 0 : Math.min(1, sent.sentBytes / totalBytes), sent.sentences);
     },
   });
-  return { legNo, model, codec, requestId: result.getRequestId(), sentences: result.getSentence() };
+  const result = await call.catch((thrown: unknown) => {
+    throw faultOfFile(thrown) ?? thrown;
+  });
+  const sentences = result.getSentence();
+  // Where the service decodes it, its length is told by what was said, if not by the bytes.
+  const audioMs = leg.audioMs ?? Math.max(sentMs, ...sentences.map(endMsOf));
+  return { legNo, model, vocabularyId, codec, audioMs, requestId: result.getRequestId(), sentences };
+}
+
+/** What was wrong with the file itself, where that ended its recognition. */
+function faultOfFile(thrown: unknown): CallscribeError | undefined {
+  const cause = thrown instanceof Error ? thrown.cause : undefined;
+  return cause instanceof CallscribeError && cause.code === 'AUDIO_UNSUPPORTED' ? cause : undefined;
 }

@@ -7,10 +7,13 @@ export interface LegTranscript {
   /** Who is heard on it, where that is known; else channels are counted. */
   readonly speaker?: string | undefined;
   readonly model: string;
+  readonly vocabularyId?: string | undefined;
   /** The task's id. */
   readonly requestId: string;
   /** G.711 where the file has it. */
   readonly codec: 'PCMU' | 'PCMA' | undefined;
+  /** How long it is; near, where the service decoded what nothing here could look into. Undefined: nobody measured. */
+  readonly audioMs?: number | undefined;
   readonly sentences: readonly Sentence[];
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,15 +7,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 
 import { silentLogger } from '../../src/log.ts';
+import { lockFileOf, readLock } from '../../src/routing/vocabulary-lock.ts';
 import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { placeCalls, type PlannedLeg } from '../support/place-calls.ts';
+import { start } from '../support/root-process.ts';
 import { sampleSlices } from '../support/sample-slices.ts';
 import { completedCalls } from '../support/service.ts';
 import { type ScriptedDialog, sdp, type Signalling, startSignalling } from '../support/signalling.ts';
 import { headerOf, invite, newCall } from '../support/sip-peer.ts';
 
 const RULES = `
+vocabulary_prefix: acme
+vocabularies:
+  acme: { file: acme.txt }
 tenants:
   small: { calls_max: 1 }
 rules:
@@ -26,7 +31,7 @@ rules:
     when: { headers: { X-Tenant: acme } }
     set:
       tenant: acme
-      vocabulary_id: vocab-acme
+      vocabulary: acme
       parameters: { max_sentence_silence: 600 }
       roles: [{ kind: position, position: 0, role: agent }, { kind: other-party }]
       keep: { recording: spool, words: false }
@@ -92,18 +97,32 @@ let file: string;
 let sandbox: Sandbox;
 let tap: Tap;
 let line: Signalling;
+/** Of the list `acme`, as the service called it. */
+let vocabularyId: string;
+
+async function syncedId(): Promise<string> {
+  const { ended, output } = start('vocabulary.ts', ['sync'], {
+    ROUTES_FILE: file,
+    DATA_DIR: directory,
+    DASHSCOPE_HTTP_URL: sandbox.httpUrl,
+    DASHSCOPE_API_KEY: 'any',
+  });
+  if ((await ended) !== 0) throw new Error(output.stderr);
+  return readLock(await readFile(lockFileOf(file), 'utf8'))?.['acme']?.id ?? '';
+}
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'callscribe-routing-'));
   file = join(directory, 'routes.yaml');
   await writeFile(file, RULES);
+  await writeFile(join(directory, 'acme.txt'), '携号转网 4 zh\nVoLTE 3\n');
   sandbox = await startSandbox({
     host: '127.0.0.1',
     port: 0,
     recogniser: captionsRecogniser,
     logger: silentLogger,
-    vocabularies: { 'vocab-acme': 'paraformer-realtime-8k-v2' },
   });
+  vocabularyId = await syncedId();
   tap = await tapOf(sandbox);
   line = await startSignalling({
     ROUTES_FILE: file,
@@ -152,8 +171,10 @@ describe('rules decide on calls', { timeout: 60_000 }, () => {
     await placeCalls({ target, transport: 'udp', calls: [{ mode: 'siprec', seed: 1, legs, headers }] });
     const [call] = await completedCalls(line.test.pool, 1);
     expect(tap.runs.map(({ payload }) => payload.parameters)).toMatchObject(
-      Array(2).fill({ vocabulary_id: 'vocab-acme', max_sentence_silence: 600 }),
+      Array(2).fill({ vocabulary_id: vocabularyId, max_sentence_silence: 600 }),
     );
+    expect(vocabularyId).toMatch(/^vocab-acme-[0-9a-f]+$/);
+    expect(sandbox.counters).toMatchObject({ hotWordsApplied: 2, hotWordsIgnored: 0 });
     const { rows } = await line.test.pool.query<Record<string, unknown>>(
       `select legs.role, legs.vocabulary_id, sentences.tenant, sentences.text, sentences.words
          from legs join sentences on sentences.leg_id = legs.id where legs.call_id = $1 order by legs.leg_no`,
@@ -162,7 +183,7 @@ describe('rules decide on calls', { timeout: 60_000 }, () => {
     expect(rows).toEqual(
       ['agent', 'customer'].map((role, legNo) => ({
         role,
-        vocabulary_id: 'vocab-acme',
+        vocabulary_id: vocabularyId,
         tenant: 'acme',
         text: slices[legNo]?.sentence.text,
         words: [],

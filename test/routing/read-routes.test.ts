@@ -10,13 +10,13 @@ import { readMetadata } from '../../src/sip/rs-metadata.ts';
 const readRoles = (): [] => [];
 
 function routesOf(text: string): Routes {
-  const reading = readRoutes(text, { readRoles });
+  const reading = readRoutes(text, { model: 'paraformer-realtime-8k-v2', readRoles });
   if (reading.kind === 'faults') throw new Error(JSON.stringify(reading.faults));
   return reading.routes;
 }
 
 function faultsOf(text: string): readonly RoutesFault[] {
-  const reading = readRoutes(text, { readRoles: () => undefined });
+  const reading = readRoutes(text, { model: 'paraformer-realtime-8k-v2', readRoles: () => undefined });
   return reading.kind === 'faults' ? reading.faults : [];
 }
 

@@ -7,7 +7,6 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { decodeG711 } from '../../src/audio/g711.ts';
 import { newCallId, newLegId } from '../../src/ids.ts';
 import { silentLogger } from '../../src/log.ts';
 import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
@@ -18,12 +17,12 @@ import { writeTranscript } from '../../src/transcribe/formats.ts';
 import { openFile } from '../../src/transcribe/open-file.ts';
 import { transcribeFile } from '../../src/transcribe/transcribe-file.ts';
 import { inOrder } from '../../src/transcribe/transcript.ts';
+import { stereoSample } from '../support/stereo-sample.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const AGENT = join(ROOT, 'src/sample/agent.wav');
 const CUSTOMER = join(ROOT, 'src/sample/customer.wav');
 const FIRST = '您好，这里是客户服务中心，请问有什么可以帮您？';
-const WAV_HEADER_BYTES = 44;
 
 let folder: string;
 let sandbox: Sandbox;
@@ -52,49 +51,6 @@ const transcribe = (path: string, onProgress: (share: number) => void = () => un
     onProgress,
   });
 
-/** 16-bit PCM of both sample legs, left and right. */
-async function writeStereo(path: string): Promise<void> {
-  const codesOf = async (file: string): Promise<Buffer> => (await readFile(file)).subarray(-321_280);
-  const left = decodeG711('PCMA', await codesOf(AGENT));
-  const right = decodeG711('PCMU', await codesOf(CUSTOMER));
-  const wav = Buffer.alloc(WAV_HEADER_BYTES + left.length * 4);
-  wav.write('RIFF', 0, 'latin1');
-  wav.writeUInt32LE(wav.length - 8, 4);
-  wav.write('WAVEfmt ', 8, 'latin1');
-  wav.writeUInt32LE(16, 16);
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(2, 22);
-  wav.writeUInt32LE(8_000, 24);
-  wav.writeUInt32LE(32_000, 28);
-  wav.writeUInt16LE(4, 32);
-  wav.writeUInt16LE(16, 34);
-  wav.write('data', 36, 'latin1');
-  wav.writeUInt32LE(left.length * 4, 40);
-  for (let no = 0; no < left.length; no += 1) {
-    wav.writeInt16LE(left[no]!, WAV_HEADER_BYTES + no * 4);
-    wav.writeInt16LE(right[no]!, WAV_HEADER_BYTES + no * 4 + 2);
-  }
-  await writeFile(path, wav);
-}
-
-/** A header of 32-bit samples, and one of them. */
-function floatWav(): Buffer {
-  const wav = Buffer.alloc(WAV_HEADER_BYTES + 4);
-  wav.write('RIFF', 0, 'latin1');
-  wav.writeUInt32LE(wav.length - 8, 4);
-  wav.write('WAVEfmt ', 8, 'latin1');
-  wav.writeUInt32LE(16, 16);
-  wav.writeUInt16LE(3, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(24_000, 24);
-  wav.writeUInt32LE(96_000, 28);
-  wav.writeUInt16LE(4, 32);
-  wav.writeUInt16LE(32, 34);
-  wav.write('data', 36, 'latin1');
-  wav.writeUInt32LE(4, 40);
-  return wav;
-}
-
 describe('a file', () => {
   it('of G.711 is decoded on its way, and its progress told to the end', async () => {
     const shares: number[] = [];
@@ -108,7 +64,7 @@ describe('a file', () => {
 
   it('of two channels is two legs', async () => {
     const path = join(folder, 'stereo.wav');
-    await writeStereo(path);
+    await writeFile(path, await stereoSample());
     const transcript = await transcribe(path);
     expect(transcript.legs.map(({ sentences }) => sentences.length)).toEqual([8, 6]);
     expect(
@@ -122,8 +78,6 @@ describe('a file', () => {
       tenant: 'acme',
       legIds: [newLegId(callId), newLegId(callId)],
       startedAt: new Date(0),
-      endedAt: new Date(50_000),
-      vocabularyId: undefined,
     });
     expect(call.call).toMatchObject({
       state: 'finishing',
@@ -139,21 +93,28 @@ describe('a file', () => {
   it('that ends in .pcm goes as it is, at the rate that was said', async () => {
     const path = join(folder, 'raw.pcm');
     await writeFile(path, Buffer.alloc(3_200));
-    expect(await openFile(path, 16_000)).toEqual([
-      { legNo: 0, format: 'pcm', sampleRate: 16_000, codec: undefined, totalBytes: 3_200, audio: path },
+    expect(await openFile(path, { rawRateHz: 16_000 })).toEqual([
+      {
+        legNo: 0,
+        format: 'pcm',
+        sampleRate: 16_000,
+        codec: undefined,
+        totalBytes: 3_200,
+        audioMs: 100,
+        audio: path,
+      },
     ]);
   });
 
   it.each([
     ['empty.wav', Buffer.alloc(0), /the file is empty$/],
     ['noise.wav', Buffer.from('these are not samples'), /no header that is known.*; ffmpeg /],
-    ['song.flac', Buffer.from('fLaC and more'), /FLAC is not taken; ffmpeg /],
+    ['song.flac', Buffer.from('fLaC and more'), /FLAC (is not taken; |in which )ffmpeg /],
     ['cut.wav', Buffer.from('RIFF\0\0\0\0WAVEfmt ', 'latin1'), /ends.*; copy it again/],
-    ['float.wav', floatWav(), /WAV with floating point is not taken; ffmpeg /],
   ])('named %s is refused with its reason', async (name, bytes, reason) => {
     const path = join(folder, name);
     await writeFile(path, bytes);
-    await expect(openFile(path, 8_000)).rejects.toMatchObject({
+    await expect(openFile(path, { rawRateHz: 8_000 })).rejects.toMatchObject({
       code: 'AUDIO_UNSUPPORTED',
       message: expect.stringMatching(reason) as string,
     });
@@ -198,8 +159,15 @@ describe('a directory', () => {
 });
 
 describe('the command', () => {
-  const command = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
-    const env = { ...process.env, DASHSCOPE_API_KEY: 'test', DASHSCOPE_WS_URL: sandbox.url };
+  const command = async (
+    ...given: (string | Readonly<Record<string, string>>)[]
+  ): Promise<{ code: number; stdout: string; stderr: string }> => {
+    const args = given.filter((arg) => typeof arg === 'string');
+    const own = given.filter((arg) => typeof arg !== 'string');
+    const env = Object.assign(
+      { ...process.env, DASHSCOPE_API_KEY: 'test', DASHSCOPE_WS_URL: sandbox.url },
+      ...own,
+    ) as NodeJS.ProcessEnv;
     try {
       const root = join(ROOT, 'workers/transcribe.ts');
       const run = await promisify(execFile)(process.execPath, ['--import', 'tsx', root, ...args], {
@@ -231,6 +199,14 @@ describe('the command', () => {
     expect(stdout.split('\n')[0]).toBe(FIRST);
     expect(stderr).toContain(`${bad}: no header that is known`);
     expect(stderr).toContain('1 of 2 files done');
+  });
+
+  it('says how to convert what only ffmpeg reads, where that is not installed', async () => {
+    const path = join(folder, 'call.flac');
+    await writeFile(path, 'fLaC and more');
+    const { code, stderr } = await command({ PATH: folder }, path);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${path}: FLAC is not taken; ffmpeg -i INPUT `);
   });
 
   it('writes files where it is told to, and ends with 0', async () => {

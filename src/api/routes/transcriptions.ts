@@ -68,7 +68,7 @@ export const addTranscriptionRoutes: AddRoutes = async (app, { pool, uploads, se
         operationId: 'createTranscription',
         tags: ['transcriptions'],
         summary:
-          'Hands in an audio file, as the part `file` of a form: WAV (one channel or two), and what the model takes',
+          'Hands in an audio file, as the part `file` of a form: WAV, what the model takes, and what ffmpeg reads where it is installed; one leg a channel',
         consumes: ['multipart/form-data'],
         response: {
           202: transcription,
