@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { decodeG711 } from '../../src/audio/g711.ts';
 import { readAudioFile } from '../../src/caller/audio-file.ts';
-import { stereoWavHeader } from '../../src/recording/stereo-wav.ts';
+import { waveHeader } from '../../src/recording/wave-header.ts';
 import { samplePaths } from '../../src/sample/sample.ts';
 
 /** Two legs side by side, as a WAV file of 16-bit PCM; captions survive it. The shorter one ends in silence. */
@@ -13,7 +13,7 @@ export function stereoWav(left: Int16Array, right: Int16Array): Buffer {
     pcm.writeInt16LE(left[no] ?? 0, no * 4);
     pcm.writeInt16LE(right[no] ?? 0, no * 4 + 2);
   }
-  return Buffer.concat([stereoWavHeader(frames), pcm]);
+  return Buffer.concat([waveHeader({ channels: 2, samples: frames }), pcm]);
 }
 
 /** The whole sample call: agent left, customer right. */
