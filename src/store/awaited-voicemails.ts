@@ -19,6 +19,7 @@ insert into awaited_voicemails (call_id)
 select distinct call_id from call_events
  where call_id = any ($1) and kind = 'voicemail_began'
    and not exists (select from voicemails where voicemails.call_id = call_events.call_id)
+ order by call_id
 on conflict do nothing`,
 };
 
