@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LegSecurity } from '../../src/rtp/leg-security.ts';
 import { SrtcpReceiver } from '../../src/rtp/srtcp.ts';
 import type { SrtpTerms } from '../../src/rtp/srtp-key.ts';
+import { SrtpReceiver } from '../../src/rtp/srtp-receiver.ts';
 import { rtpDatagram } from '../support/rtp-stream.ts';
 import { SrtpPeer, testKey } from '../support/srtp-stream.ts';
 
@@ -77,5 +78,27 @@ describe('LegSecurity', () => {
     expect(security.unprotectRtcp(old.protectRtcp(report(1)))).toEqual(report(1));
     expect(security.unprotectRtcp(fresh.protectRtcp(report(2)))).toEqual(report(2));
     expect(security.unprotectRtcp(old.protectRtcp(report(3)))).toBe('unauthenticated');
+  });
+});
+
+describe('the packets of a leg that speaks', () => {
+  it('are protected by the key of the last answer, and go on where that repeats it', () => {
+    const suite = 'AES_CM_128_HMAC_SHA1_80';
+    const termsWith = (local: number): SrtpTerms => ({ ...terms(1, local), suite });
+    const security = new LegSecurity(termsWith(8));
+    const packets = [0xfffe, 0xffff, 0x1_0000, 0x1_0001].map((sequenceNumber) =>
+      rtpDatagram({ sequenceNumber }),
+    );
+    const [before, after] = [new SrtpPeer(suite, testKey(8)), new SrtpReceiver(suite, [testKey(8)])];
+    for (const packet of packets.slice(0, 3)) {
+      security.renew(termsWith(8));
+      const sealed = security.protectRtp(packet);
+      expect(before.unprotect(sealed)).toEqual(packet);
+      after.unprotect(Buffer.from(sealed));
+    }
+    security.renew(termsWith(9));
+    after.rekey(suite, [testKey(9)]);
+    const sealed = security.protectRtp(packets[3]!);
+    expect(sealed.subarray(0, Number(after.unprotect(sealed)))).toEqual(packets[3]);
   });
 });
