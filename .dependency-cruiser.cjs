@@ -115,12 +115,11 @@ const PURE = [
   'vocabulary/(plan|plan-text)',
   'queue/(jobs|parcel)',
   'webhooks/(events|addresses|verdict)',
-  'voicemail/message',
   'mail/(compose|verdict)',
   'bus/packets',
   'live/(items|message|position|lane|call-cursor)',
   'demo/compare',
-  'voicemail/(message-machine|prompt-codes|record|speech-meter|terms|tones)',
+  'voicemail/(message|message-machine|prompt-codes|record|speech-meter|terms|tones)',
   'recovery/journal-lines',
   'chaos/(script|verdict|kinds|soak-figures)',
 ];

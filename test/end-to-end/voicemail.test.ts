@@ -116,6 +116,11 @@ class Message implements AsyncDisposable {
     return (await this.#line.row<{ end_reason: string }>(sql, [this.id])).end_reason;
   }
 
+  /** The message's; there when all of it is. */
+  row(): Promise<Record<string, unknown>> {
+    return this.#line.row('select * from voicemails where call_id = $1', [this.id]);
+  }
+
   async texts(): Promise<readonly string[]> {
     return (await loadTranscript(this.#line.test.pool, this.id)).map(({ text }) => text);
   }
@@ -170,6 +175,21 @@ describe('a caller leaves a message', { timeout: 60_000 }, () => {
     const kept = await message.kept();
     expect(kept.subarray(0, began.beginMs * 8).every((sample) => sample === 0)).toBe(true);
     expect(captionsOf(kept)).toEqual([SAID]);
+    expect(await message.row()).toMatchObject({
+      tenant: 'acme',
+      mailbox: 'anna',
+      begin_ms: began.beginMs,
+      end_ms: ended.endMs,
+      end_reason: 'hangup',
+      content: 'message',
+      text: SAID,
+      state: 'new',
+    });
+    const sound = await fetch(`${line.test.service.httpUrl}/v1/voicemails/${message.id}/recording`);
+    const wav = readWav(Buffer.from(await sound.arrayBuffer()));
+    if (wav.kind !== 'wav') throw new Error(wav.kind);
+    expect(wav.audio.channels).toBe(1);
+    expect(captionsOf(samplesOf(wav.audio.data))).toEqual([SAID]);
     expect(await metrics()).toMatch(/callscribe_voicemails_total{end="hangup"} 1/);
     expect(await metrics()).toContain('callscribe_voicemails_in_progress 0');
   });
@@ -211,6 +231,7 @@ describe('a caller leaves a message', { timeout: 60_000 }, () => {
     await using message = await Message.open('hasty');
     await message.bye();
     expect(endedOf(await message.complete())).toMatchObject({ reason: 'silence', content: 'empty' });
+    expect(await message.row()).toMatchObject({ end_reason: 'silence', content: 'empty', text: '' });
     expect(await message.texts()).toEqual([]);
   });
 
