@@ -28,8 +28,11 @@ const ROOMS = {
   vocabulary: { values: ['dashscope', 'routing'], types: [] },
   outbox: { values: [], types: [] },
   queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
-  store: { values: ['figures', 'search'], types: ['call', 'transcript', 'sip', 'webhooks'] },
-  webhooks: { values: [], types: ['figures'] },
+  store: {
+    values: ['figures', 'search', 'voicemail'],
+    types: ['call', 'mail', 'transcript', 'sip', 'webhooks'],
+  },
+  webhooks: { values: [], types: ['figures', 'voicemail'] },
   search: { values: [], types: [] },
   figures: { values: [], types: ['call'] },
   forget: { values: [], types: [] },
@@ -49,7 +52,7 @@ const ROOMS = {
       'transcribe',
       'webhooks',
     ],
-    types: ['call', 'queue', 'sip', 'transcript'],
+    types: ['call', 'queue', 'sip', 'transcript', 'voicemail'],
   },
   sipstack: { values: [], types: [] },
   edge: { values: ['sipstack'], types: [] },
@@ -62,7 +65,8 @@ const ROOMS = {
   bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
   recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
   chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
-  voicemail: { values: ['audio'], types: ['bus', 'rtp'] },
+  voicemail: { values: ['audio', 'sip'], types: ['bus', 'call', 'rtp'] },
+  mail: { values: [], types: ['voicemail'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -97,7 +101,7 @@ const LIBRARIES = {
 
 /** Files without socket, timer, clock, environment, randomness or logger. */
 const PURE = [
-  'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
+  'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite|uri-user|message-summary|subscribe-request)',
   'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|media-route|own-reports|packet-writer|prompt|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtp-sender|srtcp|leg-security|telephone-events|media-watch)',
   'audio/(g711|chunker|leg-audio|concealment|lost-stretches|resample|voice-activity|wav|wav-samples)',
   'transcript/.+',
@@ -111,6 +115,8 @@ const PURE = [
   'vocabulary/(plan|plan-text)',
   'queue/(jobs|parcel)',
   'webhooks/(events|addresses|verdict)',
+  'voicemail/message',
+  'mail/(compose|verdict)',
   'bus/packets',
   'live/(items|message|position|lane|call-cursor)',
   'demo/compare',

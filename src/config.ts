@@ -126,6 +126,17 @@ export interface Config {
     readonly retryForMs: number;
     readonly disableAfterMs: number;
   };
+  /** Undefined: nobody gets e-mails. */
+  readonly mail:
+    | {
+        readonly smtpUrl: string;
+        /** With or without a name. */
+        readonly from: string;
+        /** A larger recording is not sent along. */
+        readonly attachmentMaxBytes: number;
+        readonly retryForMs: number;
+      }
+    | undefined;
   /** Rules of which call gets what; undefined: all calls alike. */
   readonly routesFile: string | undefined;
   readonly maxLegs: number;
@@ -176,6 +187,7 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
   'DRACHTIO_SECRET',
   'API_TOKENS',
   'SIP_DIGEST_USERS',
+  'SMTP_URL',
 ]);
 
 const trimmed = z.string().trim();
@@ -238,6 +250,10 @@ function parsePortRange(value: string): { portMin: number; portMax: number } | u
   if (portMin === undefined || portMax === undefined || portMin >= portMax) return undefined;
   return { portMin, portMax };
 }
+
+/** RFC 5322 §3.4, of ASCII and without quoted names: what mail servers take everywhere. */
+const MAIL_ADDRESS =
+  /^(?:[\w .'-]{1,60}<[^\s<>@,;"\\]{1,64}@[A-Za-z0-9.-]{1,255}>|[^\s<>@,;"\\]{1,64}@[A-Za-z0-9.-]{1,255})$/;
 
 const ipAddress = setting('an IPv4 or IPv6 address', (value) => (ipaddr.isValid(value) ? value : undefined));
 
@@ -336,6 +352,17 @@ const environment = z.object({
   WEBHOOK_TIMEOUT_SECONDS: integer(1, 60).default(15),
   WEBHOOK_RETRY_HOURS: integer(1, 720).default(72),
   WEBHOOK_DISABLE_HOURS: integer(1, 8_760).default(120),
+  SMTP_URL: setting('smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://…', (value) =>
+    URL.canParse(value) && /^smtps?:\/\/[^/]/i.test(value) && new URL(value).hostname !== ''
+      ? value
+      : undefined,
+  ),
+  MAIL_FROM: setting(
+    'an address such as voicemail@example.com or Voicemail <voicemail@example.com>',
+    (value) => (MAIL_ADDRESS.test(value) ? value : undefined),
+  ),
+  MAIL_ATTACHMENT_MAX_MB: integer(0, 100).default(10),
+  MAIL_RETRY_HOURS: integer(1, 720).default(72),
   MAX_LEGS: integer(1, 100_000).default(1000),
   ROLE_RULES: setting('a JSON list of role rules (docs/sources.md)', parseRoleRules).default(
     DEFAULT_ROLE_RULES,
@@ -376,6 +403,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       name: 'OIDC_AUDIENCE',
       found: 'nothing, though OIDC_ISSUER is set',
       allowed: 'what the claim aud of its tokens for this service holds',
+    });
+  }
+  if (set['SMTP_URL'] !== undefined && set['MAIL_FROM'] === undefined) {
+    faults.push({
+      name: 'MAIL_FROM',
+      found: 'nothing, though SMTP_URL is set',
+      allowed: 'the address that e-mails come from',
     });
   }
   faults.push(...findTlsFaults(set));
@@ -479,6 +513,15 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       retryForMs: value.WEBHOOK_RETRY_HOURS * 3_600_000,
       disableAfterMs: value.WEBHOOK_DISABLE_HOURS * 3_600_000,
     },
+    mail:
+      value.SMTP_URL === undefined
+        ? undefined
+        : {
+            smtpUrl: value.SMTP_URL,
+            from: value.MAIL_FROM ?? '',
+            attachmentMaxBytes: value.MAIL_ATTACHMENT_MAX_MB * 1_048_576,
+            retryForMs: value.MAIL_RETRY_HOURS * 3_600_000,
+          },
     routesFile: value.ROUTES_FILE,
     maxLegs: value.MAX_LEGS,
     roleRules: value.ROLE_RULES,

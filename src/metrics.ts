@@ -62,6 +62,10 @@ export interface Metrics {
   readonly controlCommands: Counter<'command' | 'outcome'>;
   /** Attempts to deliver a message, by what became of it (src/webhooks/verdict.ts). */
   readonly webhooks: Counter<'outcome'>;
+  /** Messages that came into their mailboxes. */
+  readonly voicemailRows: Counter<'end_reason' | 'content'>;
+  /** Attempts to send an e-mail about a message (src/mail/verdict.ts). */
+  readonly voicemailMails: Counter<'outcome'>;
   /** What went over the bus between processes (src/bus/bus.ts). */
   readonly busMessages: Counter<'outcome'>;
   /** What happened to live streams (src/live/feed.ts). */
@@ -300,6 +304,20 @@ export function createMetrics(): Metrics {
         'attempts to deliver a webhook (delivered; postpone: the message was refused, hold: the endpoint failed, both come ' +
         'again; bury: given up; disable: the endpoint gets no more; release: this process ended; dropped: the call is ' +
         'gone), and looks for messages that failed (not_looked)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    voicemailRows: new Counter({
+      name: 'callscribe_voicemail_rows_total',
+      help: 'messages that callers left, once they are rows, by how they ended and whether anything was said',
+      labelNames: ['end_reason', 'content'],
+      registers,
+    }),
+    voicemailMails: new Counter({
+      name: 'callscribe_voicemail_mails_total',
+      help:
+        'attempts to send an e-mail about a message (delivered; postpone: comes again; bury: given up; dropped: the ' +
+        'message was deleted)',
       labelNames: ['outcome'],
       registers,
     }),

@@ -11,7 +11,9 @@ import { type Metrics, observe } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
 import { classifiedPool } from '../src/store/classified-pool.ts';
 import type { Pool } from '../src/store/pool.ts';
+import { countMailbox } from '../src/store/voicemails.ts';
 import type { TranscribeOptions } from '../src/transcribe/transcribe-file.ts';
+import { MailboxTeller } from '../src/voicemail/mailbox-teller.ts';
 import { openCallPlaces } from './call-places.ts';
 import { CloseStack } from './close-stack.ts';
 import { openLiveFeed } from './live.ts';
@@ -48,6 +50,8 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
     logger,
   });
   closers.add(() => uploads.close());
+  const mailboxes = new MailboxTeller({ bus, count: (address) => countMailbox(deps.pool, address), logger });
+  closers.add(() => mailboxes.close());
   const live = await openLiveFeed({ ...deps, pool });
   const streams = new OpenStreams({ limits, pool, metrics, logger, clock });
   closers.add(() => {
@@ -70,6 +74,9 @@ export async function startApiRole(deps: ApiRoleDeps): Promise<Role> {
       control,
       callPlaces,
       uploads,
+      onMailbox: (address) => {
+        mailboxes.tell(address);
+      },
       metrics,
       logger,
       clock,

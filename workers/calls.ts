@@ -3,18 +3,21 @@ import { systemClock } from '../src/clock.ts';
 import type { CallId } from '../src/ids.ts';
 import { type Delivery, startConsumer } from '../src/queue/consumer.ts';
 import type { Job } from '../src/queue/jobs.ts';
+import { awaitVoicemails, tellsOfVoicemail } from '../src/store/awaited-voicemails.ts';
 import { completeCall } from '../src/store/complete-call.ts';
 import { linkCalls } from '../src/store/link-calls.ts';
+import { makeCalls } from '../src/store/make-calls.ts';
 import { toStoreError, withTransaction } from '../src/store/pool.ts';
 import { saveCalls } from '../src/store/save-call.ts';
 import { saveEvents } from '../src/store/save-event.ts';
 import { bury } from './bury.ts';
 import type { Role } from './role-type.ts';
 import type { RowDeps, WriterDeps } from './sentences.ts';
+import { settleVoicemails } from './voicemails.ts';
 
 /**
- * Snapshots tell which is newer, so jobs may overtake each other. Many at once, since the end of each call is a job and
- * a commit of its own, and Postgres syncs those together that come together.
+ * Snapshots tell which is newer, so jobs may overtake each other. Many at once: Postgres syncs those commits together that
+ * come together.
  */
 const BATCHES_IN_HAND = 8;
 
@@ -35,19 +38,18 @@ export async function startCallsRole(deps: WriterDeps): Promise<Role> {
 }
 
 /** Rows in one transaction, then what follows from them. @throws {CallscribeError} see `toStoreError` */
-export async function writeCallJobs(
-  { pool, logger, onComplete }: RowDeps,
-  jobs: readonly Job[],
-  delivery: Delivery,
-): Promise<void> {
+export async function writeCallJobs(deps: RowDeps, jobs: readonly Job[], delivery: Delivery): Promise<void> {
+  const { pool, logger, onComplete } = deps;
   const calls = newestOf(
     jobs.flatMap((job) => (job.name === 'call' || job.name === 'call-end' ? [job.payload] : [])),
   );
   const events = jobs.flatMap((job) => (job.name === 'call-event' ? [job.payload] : []));
   try {
     await withTransaction(pool, async (client) => {
+      await makeCalls(client, [...calls.map(({ id }) => id), ...events.map(({ callId }) => callId)]);
       await saveCalls(client, calls);
       await saveEvents(client, events);
+      await awaitVoicemails(client, events);
     });
     // Also for an outdated snapshot: the attempt before this one may have died between the rows and this.
     await linkCalls(
@@ -62,6 +64,8 @@ export async function writeCallJobs(
       logger.debug({ callId }, 'call complete');
       onComplete?.(callId);
     }
+    const telling = events.filter(tellsOfVoicemail);
+    await settleVoicemails(deps, [...ended.map(({ id }) => id), ...telling.map(({ callId }) => callId)]);
   } catch (thrown) {
     throw toStoreError(thrown);
   }

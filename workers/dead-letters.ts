@@ -1,6 +1,6 @@
 /**
- * `npm run dead-letters -- --help`: facts that could not become rows. Exit codes: 0 done, 1 some could not be
- * replayed, 2 wrong usage or configuration.
+ * `npm run dead-letters -- --help`: facts that could not become rows, and e-mails that could not be sent. Exit codes:
+ * 0 done, 1 some could not be replayed, 2 wrong usage or configuration.
  */
 import process from 'node:process';
 
@@ -10,6 +10,7 @@ import { Command } from 'commander';
 import { CallscribeError, toError } from '../src/errors.ts';
 import { silentLogger } from '../src/log.ts';
 import { type DeadLetterRow, dropDeadLetter, loadDeadLetters } from '../src/store/dead-letters.ts';
+import { dropDeadMails, loadDeadMails, replayDeadMails } from '../src/store/dead-mails.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { parseCommand, withStore } from './command.ts';
 import { runRoot } from './main.ts';
@@ -20,8 +21,13 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 /** What was asked for. */
 interface Order {
   readonly action: 'list' | 'show' | 'replay' | 'drop';
-  readonly ids: 'all' | readonly string[];
+  readonly letters: 'all' | readonly string[];
+  /** Numbers of e-mails, which are shown with {@link MAIL_PREFIX}. */
+  readonly mails: 'all' | readonly string[];
 }
+
+const MAIL_PREFIX = 'mail-';
+const ID = /^(?:mail-)?\d{1,18}$/;
 
 await runRoot(async () => {
   const order = readOrder(process.argv.slice(2));
@@ -32,7 +38,10 @@ await runRoot(async () => {
 function readOrder(args: readonly string[]): Order | undefined {
   let order: Order | undefined;
   const command = new Command('dead-letters')
-    .description('Facts that could not become rows: unreadable, or refused by the database for their content')
+    .description(
+      'Facts that could not become rows (unreadable, or refused by the database for their content), and e-mails about ' +
+        'messages that no mail server took (mail-…)',
+    )
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
   const add = (action: Order['action'], what: string, syntax: string): void => {
@@ -40,21 +49,56 @@ function readOrder(args: readonly string[]): Order | undefined {
       .command(`${action}${syntax}`)
       .description(what)
       .action((ids: readonly string[] | undefined) => {
-        order = { action, ids: action === 'list' || ids?.join() === 'all' ? 'all' : (ids ?? []) };
+        const given = action === 'list' || ids?.join() === 'all' ? 'all' : (ids ?? []);
+        order = { action, ...sorted(given) };
       });
   };
   add('list', 'all of them, without what they hold', '');
   add('show', 'what they hold, one JSON object a line; it may be speech', ' <ids...>');
-  add('replay', 'write their rows now; those that cannot be written stay', ' <ids...>');
+  add('replay', 'write their rows now, those that cannot be written stay; send e-mails again', ' <ids...>');
   add('drop', 'delete them; what they hold is lost', ' <ids...>');
-  if (parseCommand(command, args) === 'help') return undefined;
-  if (order !== undefined && order.ids !== 'all' && !order.ids.every((id) => /^\d{1,18}$/.test(id))) {
-    throw new CallscribeError('USAGE', 'expected the numbers that `list` shows, or `all`');
-  }
-  return order;
+  return parseCommand(command, args) === 'help' ? undefined : order;
 }
 
-async function carryOut({ action, ids }: Order, pool: Pool): Promise<void> {
+/** @throws {CallscribeError} USAGE */
+function sorted(ids: 'all' | readonly string[]): Pick<Order, 'letters' | 'mails'> {
+  if (ids === 'all') return { letters: 'all', mails: 'all' };
+  if (!ids.every((id) => ID.test(id))) {
+    throw new CallscribeError('USAGE', 'expected the numbers that `list` shows, or `all`');
+  }
+  const isMail = (id: string): boolean => id.startsWith(MAIL_PREFIX);
+  return {
+    letters: ids.filter((id) => !isMail(id)),
+    mails: ids.filter(isMail).map((id) => id.slice(MAIL_PREFIX.length)),
+  };
+}
+
+async function carryOut(order: Order, pool: Pool): Promise<void> {
+  await carryOutLetters(order, pool);
+  await carryOutMails(order, pool);
+}
+
+async function carryOutMails({ action, mails }: Order, pool: Pool): Promise<void> {
+  const table = new Table({ head: ['id', 'to', 'call', 'failure', 'attempts', 'last'] });
+  let count = 0;
+  for (let afterId: string | undefined = '0'; afterId !== undefined;) {
+    const page = await loadDeadMails(pool, mails, { afterId });
+    for (const mail of page) {
+      if (action === 'show') print(JSON.stringify({ ...mail, id: MAIL_PREFIX + mail.id }));
+      const { id, recipient, callId, failure, attempts, failedAt } = mail;
+      table.push([MAIL_PREFIX + id, recipient, callId, failure, String(attempts), failedAt.toISOString()]);
+    }
+    count += page.length;
+    afterId = page.at(-1)?.id;
+  }
+  if (count === 0) return;
+  const what = `e-mail${count === 1 ? '' : 's'}`;
+  if (action === 'list') print(`${table.toString()}\n${count} ${what}`);
+  if (action === 'replay') print(`${await replayDeadMails(pool, mails)} ${what} to be sent again`);
+  if (action === 'drop') print(`${await dropDeadMails(pool, mails)} ${what} dropped`);
+}
+
+async function carryOutLetters({ action, letters: ids }: Order, pool: Pool): Promise<void> {
   const table = new Table({ head: ['id', 'fact', 'call', 'code', 'reason', 'attempts', 'last'] });
   let count = 0;
   let failed = 0;

@@ -5,6 +5,7 @@ import { type DeadLetterRow, dropDeadLetter } from '../src/store/dead-letters.ts
 import { toStoreError } from '../src/store/pool.ts';
 import { writeCallJobs } from './calls.ts';
 import { type RowDeps, writeSentenceJobs } from './sentences.ts';
+import { settleVoicemails } from './voicemails.ts';
 
 /**
  * Handles a dead letter as its role would, here and now and not by the queue: so its end is known at once. Only when
@@ -20,7 +21,9 @@ export async function replayDeadLetter(deps: RowDeps, letter: DeadLetterRow): Pr
     await dropDeadLetter(deps.pool, letter.id);
     // What ended while this was missing.
     if (letter.callId !== null && isUuid(letter.callId)) {
-      await completeCall(deps.pool, toCallId(letter.callId));
+      const callId = toCallId(letter.callId);
+      await completeCall(deps.pool, callId);
+      await settleVoicemails(deps, [callId]);
     }
   } catch (thrown) {
     throw toStoreError(thrown);

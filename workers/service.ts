@@ -13,11 +13,15 @@ import { createMetrics, type Metrics } from '../src/metrics.ts';
 import type { QueueBackend } from '../src/queue/backend.ts';
 import { QueuePublisher } from '../src/queue/publisher.ts';
 import type { Pool } from '../src/store/pool.ts';
+import { countMailbox } from '../src/store/voicemails.ts';
+import type { MailboxAddress } from '../src/voicemail/mailbox-news.ts';
+import { MailboxTeller } from '../src/voicemail/mailbox-teller.ts';
 import { WEBHOOK_POLICY } from '../src/webhooks/verdict.ts';
 import { startApiRole } from './api.ts';
 import { startCallsRole } from './calls.ts';
 import { CloseStack } from './close-stack.ts';
 import { startIntakeRole } from './intake.ts';
+import { startMails } from './mails.ts';
 import { observeOutbox } from './observe-outbox.ts';
 import { observeProcess } from './observe-process.ts';
 import { claimConfiguredPorts } from './ports.ts';
@@ -150,7 +154,11 @@ class Starter {
     const onComplete = (callId: CallId): void => {
       tellRowsChanged(bus, callId);
     };
-    const deps = { pool, backend, logger, metrics: this.#metrics, onComplete };
+    const mailboxes = this.#openMailboxes(pool, bus);
+    const onMailbox = (address: MailboxAddress): void => {
+      mailboxes.tell(address);
+    };
+    const deps = { pool, backend, logger, metrics: this.#metrics, onComplete, onMailbox };
     for (const [name, start] of [
       ['calls', startCallsRole],
       ['sentences', startSentencesRole],
@@ -161,9 +169,18 @@ class Starter {
       this.#closers.add(() => role.close());
     }
     if (!roles.includes('calls')) return;
+    await mailboxes.serve();
     const { config } = this.#options;
-    const sweeper = startSweeper({ pool, config, metrics: this.#metrics, logger, clock: systemClock });
+    const metrics = this.#metrics;
+    const sweeper = startSweeper({ pool, config, metrics, logger, clock: systemClock, onMailbox });
     this.#closers.add(() => sweeper.close());
+  }
+
+  #openMailboxes(pool: Pool, bus: Bus): MailboxTeller {
+    const { logger } = this.#options;
+    const mailboxes = new MailboxTeller({ bus, count: (address) => countMailbox(pool, address), logger });
+    this.#closers.add(() => mailboxes.close());
+    return mailboxes;
   }
 
   async #startWebhooks(pool: Pool, backend: QueueBackend): Promise<void> {
@@ -173,6 +190,8 @@ class Starter {
     const policy = { ...WEBHOOK_POLICY, ...limits };
     const role = await startWebhooksRole({ pool, backend, policy, allow, logger, metrics: this.#metrics });
     this.#closers.add(() => role.close());
+    const mails = startMails({ pool, config, logger, metrics: this.#metrics });
+    this.#closers.add(() => mails.close());
   }
 
   async #startApi(pool: Pool, http: HttpServer, bus: Bus, backend: QueueBackend): Promise<void> {

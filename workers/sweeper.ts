@@ -11,8 +11,10 @@ import { fillSearch } from '../src/store/fill-search.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { toStoreError } from '../src/store/pool.ts';
 import { checkHealth, type StoreHealth, sweep, type SweepOutcome } from '../src/store/sweep.ts';
+import type { MailboxAddress } from '../src/voicemail/mailbox-news.ts';
 import { within } from '../src/within.ts';
 import type { Role } from './role-type.ts';
+import { settleLeftVoicemails } from './voicemails.ts';
 
 export interface SweeperDeps {
   readonly pool: Pool;
@@ -20,6 +22,8 @@ export interface SweeperDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Messages of the mailbox came or went. */
+  readonly onMailbox?: (address: MailboxAddress) => void;
 }
 
 /** How often each process that has the calls role looks; of all of them one sweeps at a time. */
@@ -75,13 +79,8 @@ async function run(deps: SweeperDeps, signal: AbortSignal): Promise<void> {
 }
 
 /** One round. @returns undefined where another process is at it */
-export async function sweepOnce({
-  pool,
-  config,
-  metrics,
-  logger,
-  clock,
-}: SweeperDeps): Promise<SweepOutcome | undefined> {
+export async function sweepOnce(deps: SweeperDeps): Promise<SweepOutcome | undefined> {
+  const { pool, config, metrics, logger, clock, onMailbox } = deps;
   const { giveUpAfterMs, keepDays, keepReadsDays } = config.rows;
   const outcome = await sweep(pool, {
     now: clock.wallTime(),
@@ -101,7 +100,12 @@ export async function sweepOnce({
     metrics.callsGivenUp.inc({ fault }, callIds.length);
     for (const callId of callIds) logger.error({ callId, fault }, 'a call hung and was given up');
   }
+  const voicemails = await settleLeftVoicemails(deps, clock.wallTime());
+  if (voicemails > 0) {
+    logger.info({ voicemails }, 'messages that nobody had put into their mailboxes are there');
+  }
   if (dropped !== undefined) {
+    for (const mailbox of dropped.mailboxes) onMailbox?.(mailbox);
     if (dropped.partitions.length + dropped.calls > 0) {
       logger.info(
         { partitions: dropped.partitions, calls: dropped.calls },

@@ -5,9 +5,9 @@ export type Scope = (typeof SCOPES)[number];
 /** What each scope opens; shown in the OpenAPI document. */
 export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   live: 'follow calls while they go on',
-  read: 'read calls, transcripts and search',
+  read: 'read calls, transcripts, voicemail and search',
   audio: 'read recordings',
-  write: 'change calls, and submit audio',
+  write: 'change calls and voicemail, and submit audio',
   admin: 'delete calls, and manage webhooks',
 };
 

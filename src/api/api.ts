@@ -22,6 +22,7 @@ import { addRecordingRoutes } from './routes/recording.ts';
 import { addSearchRoutes } from './routes/search.ts';
 import { addTranscriptRoutes } from './routes/transcript.ts';
 import { addTranscriptionRoutes } from './routes/transcriptions.ts';
+import { addVoicemailRoutes } from './routes/voicemails.ts';
 import { addWebhookRoutes } from './routes/webhooks.ts';
 
 /** Every file of routes below /v1. */
@@ -36,6 +37,7 @@ const ROUTES: readonly AddRoutes[] = [
   addControlRoutes,
   addTranscriptionRoutes,
   addLiveRoutes,
+  addVoicemailRoutes,
 ];
 
 /** What a route takes in its body, where it does not say otherwise. */

@@ -15,6 +15,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Pool } from '../store/pool.ts';
 import type { StoredTranscription } from '../store/transcriptions.ts';
 import type { RecordedCall } from '../transcribe/recorded-call.ts';
+import type { MailboxAddress } from '../voicemail/mailbox-news.ts';
 import type { OpenStreams } from './open-streams.ts';
 
 /** Takes audio files that are handed in. */
@@ -52,6 +53,8 @@ export interface ApiContext {
   /** Where calls are deleted from, as far as this machine reaches. */
   readonly callPlaces: CallPlaces;
   readonly uploads: UploadDesk;
+  /** Told after a message of the mailbox changed or went. */
+  readonly onMailbox: (address: MailboxAddress) => void;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;

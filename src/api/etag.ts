@@ -12,14 +12,14 @@ export function addEtags(app: ApiApp): void {
     if (reply.statusCode !== 200 || typeof payload !== 'string') return payload;
     const etag = `"${createHash('sha256').update(payload).digest('base64url').slice(0, 27)}"`;
     void reply.headers({ etag, 'cache-control': 'private, no-cache' });
-    if (!isKnown(etag, request.headers['if-none-match'])) return payload;
+    if (!isKnownEtag(etag, request.headers['if-none-match'])) return payload;
     void reply.code(304).removeHeader('content-type').removeHeader('content-length');
     return Promise.resolve(null);
   });
 }
 
-/** RFC 9110 §13.1.2: weak comparison. */
-function isKnown(etag: string, header: string | undefined): boolean {
+/** Whether a header `If-None-Match` names it (RFC 9110 §13.1.2: weak comparison). */
+export function isKnownEtag(etag: string, header: string | undefined): boolean {
   if (header === undefined) return false;
   return (
     header.trim() === '*' || header.split(',').some((known) => known.trim().replace(/^W\//, '') === etag)

@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import { CallscribeError, systemCode } from '../errors.ts';
 import type { CallId } from '../ids.ts';
 import { recordingFile } from './recording-file.ts';
-
-/** Where a WAV file says what it is, and how many bytes of audio follow. */
-const HEADER_BYTES = 44;
+import { WAVE_HEADER_BYTES } from './wave-header.ts';
 
 /**
  * Finds a call's WAV file and sees whether it is whole: its header is one, and the file is as long as that says.
@@ -20,7 +18,7 @@ export async function findRecording(recordingDir: string, callId: CallId, starte
   const { header, fileBytes } = await look(join(recordingDir, file));
   const isWave = header.toString('latin1', 0, 4) === 'RIFF' && header.toString('latin1', 8, 12) === 'WAVE';
   const expectedBytes =
-    isWave && header.length === HEADER_BYTES ? HEADER_BYTES + header.readUInt32LE(40) : undefined;
+    isWave && header.length === WAVE_HEADER_BYTES ? WAVE_HEADER_BYTES + header.readUInt32LE(40) : undefined;
   if (expectedBytes !== fileBytes) {
     throw new CallscribeError(
       'RECORDING_MALFORMED',
@@ -37,7 +35,7 @@ async function look(path: string): Promise<{ readonly header: Buffer; readonly f
     const file = await open(path, 'r');
     try {
       const { size } = await file.stat();
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(WAVE_HEADER_BYTES), 0, WAVE_HEADER_BYTES, 0);
       return { header: buffer.subarray(0, bytesRead), fileBytes: size };
     } finally {
       await file.close();

@@ -8,16 +8,15 @@ import { CallscribeError, systemCode } from '../errors.ts';
 import type { CallId } from '../ids.ts';
 import { recordingFile } from './recording-file.ts';
 import { addLeg, type Channel, channelsOf, type MixedLeg } from './stereo-mix.ts';
+import { WAVE_HEADER_BYTES, waveHeader } from './wave-header.ts';
 
-const SAMPLE_RATE_HZ = 8_000;
-const SAMPLES_PER_MS = SAMPLE_RATE_HZ / 1_000;
+const SAMPLES_PER_MS = 8;
 /** Left and right, 16 bits each. */
 const FRAME_BYTES = 4;
-const HEADER_BYTES = 44;
 /** Two seconds: what is decoded at once, so that packets are not kept waiting. */
 const PIECE_SAMPLES = 16_000;
 /** The format counts bytes in 32 bits, which is 37 hours. What a call lasts longer is not in its WAV file. */
-const SAMPLES_MAX = Math.floor((0xffff_ffff - HEADER_BYTES) / FRAME_BYTES);
+const SAMPLES_MAX = Math.floor((0xffff_ffff - WAVE_HEADER_BYTES) / FRAME_BYTES);
 const IS_BIG_ENDIAN = endianness() === 'BE';
 
 /** A leg as it goes into its call's recording. */
@@ -75,7 +74,7 @@ export async function saveRecording(options: SaveRecordingOptions): Promise<Save
     file,
     beginAt: new Date(beginMs),
     durationMs: Math.round(samples / SAMPLES_PER_MS),
-    bytes: HEADER_BYTES + samples * FRAME_BYTES,
+    bytes: WAVE_HEADER_BYTES + samples * FRAME_BYTES,
     crc32: check,
     channels: legs.map(({ legNo }, index) => ({ legNo, channel: channels[index]! })),
   };
@@ -90,7 +89,7 @@ interface Track {
 
 /** @returns the CRC-32 of the audio */
 async function writeAudio(file: FileHandle, tracks: readonly Track[], samples: number): Promise<number> {
-  await writeAll(file, headerOf(samples), 0);
+  await writeAll(file, waveHeader({ channels: 2, samples }), 0);
   let check = 0;
   for (let at = 0; at < samples; at += PIECE_SAMPLES) {
     const piece = new Int16Array(2 * Math.min(PIECE_SAMPLES, samples - at));
@@ -98,7 +97,7 @@ async function writeAudio(file: FileHandle, tracks: readonly Track[], samples: n
     const bytes = Buffer.from(piece.buffer);
     if (IS_BIG_ENDIAN) bytes.swap16();
     check = crc32(bytes, check);
-    await writeAll(file, bytes, HEADER_BYTES + at * FRAME_BYTES);
+    await writeAll(file, bytes, WAVE_HEADER_BYTES + at * FRAME_BYTES);
   }
   return check;
 }
@@ -124,25 +123,6 @@ function samplesOf(pcm: Buffer): Int16Array {
   pcm.copy(own);
   if (IS_BIG_ENDIAN) own.swap16();
   return new Int16Array(own.buffer, 0, own.length / 2);
-}
-
-/** RIFF WAVE, PCM (Multimedia Programming Interface and Data Specifications 1.0). */
-function headerOf(samples: number): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
-  const dataBytes = samples * FRAME_BYTES;
-  header.write('RIFF', 0, 'latin1');
-  header.writeUInt32LE(HEADER_BYTES - 8 + dataBytes, 4);
-  header.write('WAVEfmt ', 8, 'latin1');
-  header.writeUInt32LE(16, 16);
-  header.writeUInt16LE(1, 20);
-  header.writeUInt16LE(2, 22);
-  header.writeUInt32LE(SAMPLE_RATE_HZ, 24);
-  header.writeUInt32LE(SAMPLE_RATE_HZ * FRAME_BYTES, 28);
-  header.writeUInt16LE(FRAME_BYTES, 32);
-  header.writeUInt16LE(16, 34);
-  header.write('data', 36, 'latin1');
-  header.writeUInt32LE(dataBytes, 40);
-  return header;
 }
 
 /** Under another name until it is whole and on disk. */

@@ -2,6 +2,7 @@ import type { CallDirection } from './call-direction.ts';
 import type { HeaderLine } from './identifiers.ts';
 import { extensionOf } from './metadata-extensions.ts';
 import type { LineParty } from './parties.ts';
+import { userOf } from './uri-user.ts';
 
 /** `mixed` and `unknown` are honest answers, not faults. */
 export type LegRole = 'agent' | 'customer' | 'mixed' | 'unknown';
@@ -171,11 +172,6 @@ function names({ uri, name, participantIds }: LineParty, value: string): boolean
     name?.toLowerCase() === wanted ||
     participantIds.some((id) => id.toLowerCase() === wanted)
   );
-}
-
-/** `sip:1001@example.com;user=phone` → `1001` */
-function userOf(uri: string): string {
-  return uri.replace(/^(?:sips?|tel):/i, '').split(/[@;?]/, 1)[0] ?? '';
 }
 
 /** By value where all are numbers, by letters otherwise. */

@@ -16,6 +16,9 @@ const TABLES = [
   'dead_letters',
   'webhook_messages',
   'transcriptions',
+  'voicemails',
+  'voicemail_mails',
+  'awaited_voicemails',
 ] as const;
 
 /**
@@ -40,6 +43,9 @@ with gone_sentences as (
   delete from dead_letters where call_id = $1 or call_id is null and data::text like '%' || $1 || '%' returning 1
 ), gone_messages as (delete from webhook_messages where call_id = $1 returning 1
 ), gone_transcriptions as (delete from transcriptions where id = $1 returning 1
+), gone_awaited as (delete from awaited_voicemails where call_id = $1 returning 1
+), gone_mails as (delete from voicemail_mails where call_id = $1 returning 1
+), gone_voicemails as (delete from voicemails where call_id = $1 returning 1
 ), gone_calls as (delete from calls where id = $1 returning 1
 )
 select (select count(*)::int from gone_calls) as calls, (select count(*)::int from gone_legs) as legs,
@@ -48,7 +54,10 @@ select (select count(*)::int from gone_calls) as calls, (select count(*)::int fr
        (select count(*)::int from gone_figures) as call_figures, (select count(*)::int from gone_links) as call_links,
        (select count(*)::int from gone_letters) as dead_letters,
        (select count(*)::int from gone_messages) as webhook_messages,
-       (select count(*)::int from gone_transcriptions) as transcriptions`,
+       (select count(*)::int from gone_transcriptions) as transcriptions,
+       (select count(*)::int from gone_voicemails) as voicemails,
+       (select count(*)::int from gone_mails) as voicemail_mails,
+       (select count(*)::int from gone_awaited) as awaited_voicemails`,
 };
 
 /** Looks everywhere, and not only where the rows should be. */
@@ -64,7 +73,10 @@ select (select count(*)::int from calls where id = $1) as calls, (select count(*
        (select count(*)::int from dead_letters
          where call_id = $1 or call_id is null and data::text like '%' || $1 || '%') as dead_letters,
        (select count(*)::int from webhook_messages where call_id = $1) as webhook_messages,
-       (select count(*)::int from transcriptions where id = $1 or call_id = $1) as transcriptions`,
+       (select count(*)::int from transcriptions where id = $1 or call_id = $1) as transcriptions,
+       (select count(*)::int from voicemails where call_id = $1) as voicemails,
+       (select count(*)::int from voicemail_mails where call_id = $1) as voicemail_mails,
+       (select count(*)::int from awaited_voicemails where call_id = $1) as awaited_voicemails`,
 };
 
 /** @returns how many rows were deleted @throws what `pg` throws; see `toStoreError` */

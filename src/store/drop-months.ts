@@ -1,4 +1,5 @@
 import { type CallId, lowestIdAt } from '../ids.ts';
+import type { MailboxAddress } from '../voicemail/mailbox-news.ts';
 import { deleteCall } from './delete-call.ts';
 import {
   beginOfMonth,
@@ -11,6 +12,7 @@ import {
   monthsAfter,
 } from './months.ts';
 import type { Queryable } from './pool.ts';
+import { deleteOldVoicemails } from './voicemails.ts';
 
 /** Rows that are in no month go one call at a time; the next sweep takes the rest. */
 const CALLS_MAX = 500;
@@ -29,6 +31,8 @@ export interface DroppedMonths {
   readonly calls: number;
   /** No call that began before has rows any more, but for those of random ids that the next sweep takes. */
   readonly keptFrom: Date;
+  /** Those in which messages were. */
+  readonly mailboxes: readonly MailboxAddress[];
 }
 
 /**
@@ -67,7 +71,8 @@ export async function dropMonths(session: Queryable, keepDays: number, now: Date
     [bound],
   );
   await session.query('delete from dead_letters where last_at < $1', [oldest]);
-  return { partitions, calls, keptFrom };
+  const mailboxes = await deleteOldVoicemails(session, keptFrom);
+  return { partitions, calls, keptFrom, mailboxes };
 }
 
 async function dropTable(session: Queryable, name: string): Promise<void> {

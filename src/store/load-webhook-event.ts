@@ -3,6 +3,7 @@ import type { ToldCall, ToldOther, ToldSentence, WebhookEvent } from '../webhook
 import type { WaitingMessage } from '../webhooks/lane.ts';
 import { loadFigures } from './load-figures.ts';
 import type { Queryable } from './pool.ts';
+import { loadVoicemail } from './voicemails.ts';
 
 /**
  * What a message tells, read from the rows as they stand now.
@@ -28,8 +29,11 @@ export async function loadWebhookEvent(
       const data = await loadToldSentence(db, message);
       return data && { type, data };
     }
-    case 'qa.finding':
     case 'voicemail.ready': {
+      const data = await loadVoicemail(db, undefined, callId);
+      return data && { type, data };
+    }
+    case 'qa.finding': {
       const { rows } = await db.query('select from calls where id = $1', [callId]);
       const data: ToldOther = { ...message.data, callId };
       return rows.length === 0 ? undefined : { type, data };

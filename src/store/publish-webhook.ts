@@ -2,14 +2,14 @@ import type { CallId } from '../ids.ts';
 import type { WebhookEventType } from '../webhooks/events.ts';
 import type { Queryable } from './pool.ts';
 
-/** Something that happened to a call and that stands in no row of which the database itself makes messages. */
+/** Something that happened to a call and of which the database does not make messages by itself. */
 export interface PublishedWebhook {
   readonly type: Extract<WebhookEventType, 'qa.finding' | 'voicemail.ready'>;
   /** Names this one fact of its type; the same again makes no second message. Letters, digits, `_` and `-`. */
   readonly key: string;
   readonly callId: CallId;
-  /** What is told beside the call's id; names as in the API (`begin_ms`). */
-  readonly data: Readonly<Record<string, unknown>>;
+  /** What is told beside the call's id, where no row has it; names as in the API (`begin_ms`). */
+  readonly data?: Readonly<Record<string, unknown>>;
 }
 
 const PUBLISH = {
@@ -32,5 +32,8 @@ export async function publishWebhook(
   db: Queryable,
   { type, key, callId, data }: PublishedWebhook,
 ): Promise<void> {
-  await db.query({ ...PUBLISH, values: [type, key, callId, JSON.stringify(data)] });
+  await db.query({
+    ...PUBLISH,
+    values: [type, key, callId, data === undefined ? null : JSON.stringify(data)],
+  });
 }

@@ -1,4 +1,5 @@
 import type { CallFigures } from '../figures/call-figures.ts';
+import type { Voicemail } from '../voicemail/message.ts';
 
 /** What an endpoint can be told of. */
 export const WEBHOOK_EVENT_TYPES = [
@@ -15,7 +16,8 @@ export type WebhookEvent =
   | { readonly type: 'call.started'; readonly data: ToldCall }
   | { readonly type: 'sentence.final'; readonly data: ToldSentence }
   | { readonly type: 'call.complete'; readonly data: ToldCall & { readonly figures: CallFigures | null } }
-  | { readonly type: 'qa.finding' | 'voicemail.ready'; readonly data: ToldOther }
+  | { readonly type: 'voicemail.ready'; readonly data: Voicemail & { readonly state: string } }
+  | { readonly type: 'qa.finding'; readonly data: ToldOther }
   | { readonly type: 'webhook.test'; readonly data: { readonly endpointId: string } };
 
 /** A call as it stands when the message is sent. */
@@ -66,10 +68,10 @@ export type ToldOther = Readonly<Record<string, unknown>> & { readonly callId: s
  * @param at when it happened, not when it is sent
  */
 export function encodeBody(event: WebhookEvent, at: Date): string {
-  const isOurs = event.type !== 'qa.finding' && event.type !== 'voicemail.ready';
-  const data = isOurs
-    ? snakeCased(event.data)
-    : { ...event.data, callId: undefined, call_id: event.data.callId };
+  const data =
+    event.type === 'qa.finding'
+      ? { ...event.data, callId: undefined, call_id: event.data.callId }
+      : snakeCased(event.data);
   return JSON.stringify({ type: event.type, timestamp: at, data });
 }
 

@@ -10,6 +10,7 @@ import type { TestApi } from '../support/api.ts';
 import { recordedEvent } from '../support/api-calls.ts';
 import { answerCommands } from '../support/control.ts';
 import { aCall } from '../support/facts.ts';
+import { leaveMessage } from '../support/voicemails.ts';
 
 /** What one check of an operation is about: tenant `a` has this call, complete and recorded. */
 export interface OperationWorld {
@@ -57,6 +58,12 @@ const ofWebhook = async ({ api, call }: OperationWorld): Promise<OperationReques
     secret: new Secret(newSecret()),
   });
   return { path: { id } };
+};
+
+/** A message that was left in the call, whose mailbox has the call's id, so that whoever is shown it is shown that. */
+const ofVoicemail = async ({ api, call }: OperationWorld): Promise<OperationRequest> => {
+  const { recordingDir } = api;
+  return { path: { id: await leaveMessage(api.pool, { tenant: 'a', mailbox: call.id, recordingDir }) } };
 };
 
 /** A row for each operation of /openapi.json, by its operationId; the matrix fails where one is missing. */
@@ -137,5 +144,20 @@ export const OPERATIONS: Readonly<Record<string, OperationCase>> = {
     status: 200,
     otherTenant: 'not-found',
   },
+  listVoicemails: {
+    ask: async (world) => {
+      await ofVoicemail(world);
+      return {};
+    },
+    status: 200,
+    otherTenant: 'nothing',
+  },
+  getVoicemail: { ask: ofVoicemail, status: 200, otherTenant: 'not-found' },
+  setVoicemailState: {
+    ask: async (world) => ({ ...(await ofVoicemail(world)), body: { state: 'heard' } }),
+    status: 200,
+    otherTenant: 'not-found',
+  },
+  getVoicemailRecording: { ask: ofVoicemail, status: 200, otherTenant: 'not-found' },
   deleteCall: { ask: ofCall, status: 200, otherTenant: 'not-found' },
 };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { type RoutedInvite, routeFactsOf } from '../../src/routing/facts.ts';
-import { findMailbox, mailboxOf } from '../../src/routing/mailboxes.ts';
+import { mailboxOf } from '../../src/routing/mailboxes.ts';
 import { explainRules, findRule } from '../../src/routing/matching.ts';
 import { readRoutes, type RoutesReading } from '../../src/routing/read-routes.ts';
 import type { Routes } from '../../src/routing/route-rules.ts';
@@ -152,15 +152,5 @@ rules:
     const routes = routesOf('rules: [{ name: a, set: { mode: voicemail } }]');
     const of = facts({ requestUri: 'sip:pbx.example' });
     expect(mailboxOf(findRule(routes, of)!, of)).toBeUndefined();
-  });
-
-  it.each<[string, string | undefined]>([
-    ['office', 'named'],
-    ['1042', 'by number'],
-    ['2001', 'by number'],
-    ['9001', undefined],
-    ['3001', undefined],
-  ])('%s is a mailbox of %s', (mailbox, name) => {
-    expect(findMailbox(routesOf(RULES), mailbox)?.name).toBe(name);
   });
 });

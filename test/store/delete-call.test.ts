@@ -8,6 +8,7 @@ import { countCallRows, deleteCall, KEPT_TABLES, sumOfRows } from '../../src/sto
 import { rememberForgotten } from '../../src/store/forgotten-calls.ts';
 import { createPool, type Pool } from '../../src/store/pool.ts';
 import { saveEvent } from '../../src/store/save-event.ts';
+import { settleVoicemail } from '../../src/store/settle-voicemail.ts';
 import { createTranscription, endTranscription } from '../../src/store/transcriptions.ts';
 import { storeCompleteCall } from '../support/api-calls.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -70,6 +71,11 @@ async function storeCallEverywhere(): Promise<CallRecord> {
      values ('calls', '1', 'call', $1, '{}', 'X', 'x'), ('calls', '2', 'call', null, $2, 'X', 'x')`,
     [id, JSON.stringify({ callId: id })],
   );
+  const onLeg = { callId: id, legId: legs[0]!.id };
+  const detail = { mailbox: '1001', beginMs: 0, mailTo: ['a@example.com'] };
+  await saveEvent(pool, anEvent({ ...onLeg, eventNo: 2, kind: 'voicemail_began', detail }));
+  expect(await settleVoicemail(pool, id, 'give-up')).toMatchObject({ kind: 'made' });
+  await pool.query('insert into awaited_voicemails values ($1)', [id]);
   await createTranscription(pool, { id, tenant: 'default', bytes: 1 });
   await endTranscription(pool, id, { callId: id, sentences: 4 });
   const reader = { tokenId: 't', tokenName: 't', tenant: undefined, requestId: 'r', peer: '127.0.0.1' };

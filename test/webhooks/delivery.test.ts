@@ -7,10 +7,12 @@ import { deleteCall } from '../../src/store/delete-call.ts';
 import { publishWebhook } from '../../src/store/publish-webhook.ts';
 import { saveCall } from '../../src/store/save-call.ts';
 import { saveSentences } from '../../src/store/save-sentence.ts';
+import { setVoicemailState } from '../../src/store/voicemails.ts';
 import { loadDeadMessages, replayDeadMessages } from '../../src/store/webhook-dead.ts';
 import { enableEndpoint, loadEndpoint } from '../../src/store/webhook-endpoints.ts';
 import type { FinalSentence } from '../../src/transcript/sentence.ts';
 import { aCall, aSentence, finishing } from '../support/facts.ts';
+import { leaveMessage } from '../support/voicemails.ts';
 import { WebhookReceiver } from '../support/webhook-receiver.ts';
 import { openWebhooks, type TestWebhooks } from '../support/webhooks.ts';
 
@@ -175,6 +177,32 @@ describe('webhooks', () => {
   beforeEach(async () => {
     receiver = await WebhookReceiver.start();
     webhooks = await openWebhooks('redis');
+  });
+
+  it('tell of a message that a caller left when all of it is there, as it stands when it is told', async () => {
+    await webhooks.addEndpoint(receiver.url, { eventTypes: ['voicemail.ready'] });
+    const id = await leaveMessage(webhooks.pool, { mailbox: '1001', texts: ['您好。', '请回电。'] });
+    await setVoicemailState(webhooks.pool, undefined, id, 'heard');
+    await webhooks.start();
+    await emptied();
+    expect(receiver.received.map((webhook) => webhook.id)).toEqual([`voicemail_ready_${id}`]);
+    expect(receiver.received[0]!.body).toMatchObject({
+      type: 'voicemail.ready',
+      data: {
+        call_id: id,
+        tenant: 'default',
+        mailbox: '1001',
+        caller: '13800138000',
+        caller_name: 'Anna',
+        begin_ms: 3_000,
+        end_ms: 8_000,
+        end_reason: 'hangup',
+        content: 'message',
+        text: '您好。请回电。',
+        recorded: true,
+        state: 'heard',
+      },
+    });
   });
 
   it('tell what the rows say', async () => {

@@ -14,6 +14,7 @@ import { saveCall } from '../../src/store/save-call.ts';
 import { bury } from '../../workers/bury.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { aCall, aSentence, finishing } from '../support/facts.ts';
+import { leaveMessage } from '../support/voicemails.ts';
 
 const run = promisify(execFile);
 let database: TestDatabase;
@@ -71,9 +72,27 @@ it('shows what is dead, writes what can be written, and drops on request', async
   expect((await deadLetters('list')).out).toContain('0 dead letters');
 });
 
+it('shows, sends again and drops e-mails that no mail server took', async () => {
+  const callId = await leaveMessage(pool, { mailTo: ['a@example.com', 'b@example.com'] });
+  await deadLetters('drop', 'all');
+  await pool.query(
+    `update voicemail_mails set state = 'dead', failure = 'EENVELOPE 550', failed_at = now(), attempts = 4`,
+  );
+  const { out } = await deadLetters('list');
+  expect(out).toContain('2 e-mails');
+  expect(out).toContain(callId);
+  const [first = '', second = ''] = out.match(/mail-\d+/g) ?? [];
+  expect(JSON.parse((await deadLetters('show', first)).out)).toMatchObject({ id: first, attempts: 4 });
+  expect((await deadLetters('replay', first)).out).toContain('1 e-mail to be sent again');
+  expect((await deadLetters('drop', second)).out).toContain('1 e-mail dropped');
+  const { rows } = await pool.query('select state, attempts, recipient from voicemail_mails');
+  expect(rows).toEqual([{ state: 'pending', attempts: 0, recipient: 'a@example.com' }]);
+});
+
 it('says what is wrong with its arguments', async () => {
   expect((await deadLetters('drop')).code).toBe(2);
   expect((await deadLetters('drop', 'x')).code).toBe(2);
+  expect((await deadLetters('drop', 'mail-x')).code).toBe(2);
   expect((await deadLetters('burn')).code).toBe(2);
   expect((await deadLetters('--help')).code).toBe(0);
 });

@@ -10,11 +10,13 @@ import { newCallId } from '../../src/ids.ts';
 import { silentLogger } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { recordingFile } from '../../src/recording/recording-file.ts';
+import { makeMonths } from '../../src/store/months.ts';
 import { createPool } from '../../src/store/pool.ts';
 import { saveCall } from '../../src/store/save-call.ts';
 import { startSweeper, sweepOnce } from '../../workers/sweeper.ts';
 import { createDatabase } from '../support/database.ts';
 import { aCall } from '../support/facts.ts';
+import { leaveMessage } from '../support/voicemails.ts';
 
 it('the sweeper deletes rows and recordings beyond their time, counts what it gives up, and shows how things are', async () => {
   const database = await createDatabase();
@@ -63,5 +65,35 @@ it('the sweeper deletes rows and recordings beyond their time, counts what it gi
     await pool.end();
     await database.drop();
     await rm(recordings, { recursive: true });
+  }
+});
+
+it('the sweeper deletes messages of calls beyond their time, and tells whose mailboxes they were in', async () => {
+  const database = await createDatabase();
+  const pool = createPool({ databaseUrl: database.url, logger: silentLogger });
+  const directory = await mkdtemp(join(tmpdir(), 'callscribe-sweeper-'));
+  const config = loadConfig({ DATA_DIR: directory, ROWS_KEEP_DAYS: '60' });
+  const told: string[] = [];
+  try {
+    await makeMonths(pool, new Date('2024-05-05'));
+    const old = { mailbox: 'old', startedAt: new Date('2024-05-05'), mailTo: ['a@example.com'] };
+    await leaveMessage(pool, old);
+    await leaveMessage(pool, old);
+    const kept = await leaveMessage(pool, { mailbox: 'kept' });
+    await sweepOnce({
+      pool,
+      config,
+      metrics: createMetrics(),
+      logger: silentLogger,
+      clock: systemClock,
+      onMailbox: ({ tenant, mailbox }) => told.push(`${tenant} ${mailbox}`),
+    });
+    expect((await pool.query('select call_id from voicemails')).rows).toEqual([{ call_id: kept }]);
+    expect((await pool.query('select 1 from voicemail_mails')).rowCount).toBe(0);
+    expect(told).toEqual(['default old']);
+  } finally {
+    await pool.end();
+    await database.drop();
+    await rm(directory, { recursive: true, force: true });
   }
 });

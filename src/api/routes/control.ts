@@ -6,6 +6,7 @@ import { forgetCall } from '../../forget/forget-call.ts';
 import { refreshFigures } from '../../store/complete-call.ts';
 import { relabelLeg } from '../../store/relabel-leg.ts';
 import type { StoredCall } from '../../store/stored.ts';
+import { loadVoicemail } from '../../store/voicemails.ts';
 import type { AddRoutes } from '../context.ts';
 import { BODY_PROBLEMS, callParams, NOT_FOUND, problemResponse, PROBLEMS, timeOrNull } from '../schemas.ts';
 import { findCall } from '../tenant.ts';
@@ -47,7 +48,7 @@ const deleted = z.object({
 });
 
 /** What is done to calls: pause and resume, relabel, recognise again, delete. */
-export const addControlRoutes: AddRoutes = (app, { pool, control, callPlaces, clock }) => {
+export const addControlRoutes: AddRoutes = (app, { pool, control, callPlaces, onMailbox, clock }) => {
   for (const kind of ['pause', 'resume'] as const) {
     app.post(
       `/calls/:id/${kind}`,
@@ -154,7 +155,9 @@ export const addControlRoutes: AddRoutes = (app, { pool, control, callPlaces, cl
     async ({ params, principal }) => {
       const call = await findCall(pool, principal, params.id);
       requireEnded(call);
+      const voicemail = await loadVoicemail(pool, call.tenant ?? undefined, call.id);
       const { rows, files, left } = await forgetCall(callPlaces, call.id, FORGET_WAIT_MS);
+      if (voicemail !== undefined) onMailbox(voicemail);
       return { call_id: call.id, rows, files, left };
     },
   );
