@@ -6,7 +6,7 @@
 
 /** Ground files that every room may use. */
 const GROUND =
-  '^src/(address-blocks|errors|clock|crc32|directory|ids|lease|log|secret|seeded-random|within)\\.ts$';
+  '^src/(address-blocks|errors|clock|crc32|directory|ids|lease|log|pacer|secret|seeded-random|within)\\.ts$';
 
 /**
  * room → rooms whose values it may import. A type may come from one room more, where it says so; everything else
@@ -20,11 +20,11 @@ const ROOMS = {
   asr: { values: ['dashscope'], types: [] },
   transcript: { values: [], types: ['asr'] },
   live: { values: [], types: ['bus', 'call', 'store', 'transcript'] },
-  call: { values: ['audio', 'sip', 'transcript'], types: ['asr', 'rtp', 'live', 'recording'] },
+  call: { values: ['audio', 'sip', 'transcript', 'voicemail'], types: ['asr', 'rtp', 'live', 'recording'] },
   recording: { values: ['audio'], types: ['rtp', 'asr', 'sip'] },
   bus: { values: [], types: [] },
   control: { values: [], types: ['bus', 'call', 'sip'] },
-  routing: { values: [], types: ['sip'] },
+  routing: { values: [], types: ['rtp', 'sip'] },
   vocabulary: { values: ['dashscope', 'routing'], types: [] },
   outbox: { values: [], types: [] },
   queue: { values: ['outbox'], types: ['call', 'transcript', 'sip'] },
@@ -55,14 +55,14 @@ const ROOMS = {
   edge: { values: ['sipstack'], types: [] },
   embedded: { values: [], types: [] },
   caption: { values: ['audio'], types: ['rtp'] },
-  sandbox: { values: ['caption', 'dashscope'], types: [] },
+  sandbox: { values: ['audio', 'caption', 'dashscope'], types: [] },
   caller: { values: ['sipstack', 'audio', 'sample'], types: ['rtp'] },
   sample: { values: ['caption', 'audio'], types: ['rtp'] },
   transcribe: { values: ['dashscope', 'audio', 'caller'], types: ['call', 'transcript'] },
   bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
   recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
   chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
-  voicemail: { values: [], types: [] },
+  voicemail: { values: ['audio'], types: ['rtp'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };
 
@@ -98,8 +98,8 @@ const LIBRARIES = {
 /** Files without socket, timer, clock, environment, randomness or logger. */
 const PURE = [
   'sip/(dialog-place|sdp|sdp-crypto|multipart|rs-metadata|metadata-.+|identifiers|call-direction|role-rules|role-rules-text|signalled-parties|parties|invite)',
-  'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|receiver-report|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtcp|leg-security|telephone-events|media-watch)',
-  'audio/(g711|chunker|leg-audio|concealment|lost-stretches)',
+  'rtp/(packet|sequence|gap-hold|jitter-buffer|reception|timeline|payload-map|resume-gate|source-lock|latch-rule|late-sender|leg-rtcp|media-route|own-reports|packet-writer|prompt|rtcp|rtcp-route|sender-clock|replay-window|srtp-cipher|srtp-receiver|srtp-sender|srtcp|leg-security|telephone-events|media-watch)',
+  'audio/(g711|chunker|leg-audio|concealment|lost-stretches|resample|voice-activity|wav|wav-samples)',
   'transcript/.+',
   'search/.+',
   'figures/.+',
@@ -107,13 +107,14 @@ const PURE = [
   'dashscope/(client-messages|server-messages|task-machine|failure-codes|audio-frames|audio-rates|audio-header|audio-check|models|parameters|result-queue|recognition-result)',
   'recording/(container|frames|block-builder|block-index|replayed-audio|stereo-mix|recording-file)',
   'outbox/(record|memory-tail)',
-  'routing/(pattern|time-window|facts|matching|routes-schema|read-routes|yaml-document|hot-words-schema|hot-words-file|vocabularies|vocabulary-lock)',
+  'routing/(pattern|time-window|facts|matching|routes-schema|read-routes|yaml-document|mailboxes|path-beside|voicemail-schema|voicemail-rules|hot-words-schema|hot-words-file|vocabularies|vocabulary-lock)',
   'vocabulary/(plan|plan-text)',
   'queue/(jobs|parcel)',
   'webhooks/(events|addresses|verdict)',
   'bus/packets',
   'live/(items|message|position|lane|call-cursor)',
   'demo/compare',
+  'voicemail/(message-machine|prompt-codes|record|speech-meter|terms|tones)',
   'recovery/journal-lines',
   'chaos/(script|verdict|kinds|soak-figures)',
 ];

@@ -17,10 +17,14 @@ export interface Metrics {
   readonly dialogProbes: Counter<'found'>;
   /** Calls that a rule of ROUTES_FILE took or refused; the empty name: no rule matched. */
   readonly routedCalls: Counter<'rule'>;
+  /** Messages by what ended them (src/voicemail/record.ts); `abandoned`: before the beep was over. */
+  readonly voicemails: Counter<'end'>;
+  /** Calls in which a message is taken now. */
+  readonly voicemailsInProgress: Gauge;
   /** Changes of ROUTES_FILE. */
   readonly routesReadings: Counter<'outcome'>;
   readonly jobs: Counter<'queue' | 'outcome'>;
-  /** What came to the media ports, counted when a leg ends. */
+  /** What came to the media ports and left them, counted when a leg ends. */
   readonly rtpPackets: Counter<'fate'>;
   readonly rtcpPackets: Counter<'fate'>;
   readonly concealedMs: Counter;
@@ -116,6 +120,17 @@ export function createMetrics(): Metrics {
       labelNames: ['rule'],
       registers,
     }),
+    voicemails: new Counter({
+      name: 'callscribe_voicemails_total',
+      help: 'messages by what ended them: hangup, key, silence, limit; abandoned: no message was left',
+      labelNames: ['end'],
+      registers,
+    }),
+    voicemailsInProgress: new Gauge({
+      name: 'callscribe_voicemails_in_progress',
+      help: 'calls in which a message is taken now',
+      registers,
+    }),
     routesReadings: new Counter({
       name: 'callscribe_routes_readings_total',
       help: 'changes of ROUTES_FILE that were taken, or refused with the rules before in force; alarm when refused grows',
@@ -134,7 +149,8 @@ export function createMetrics(): Metrics {
       name: 'callscribe_rtp_packets_total',
       help:
         'packets of ended legs by fate (received, lost, late, duplicate, malformed, foreign, unknown_payload_type, ' +
-        'unauthenticated, replayed); late and duplicate ones are among the received; the last two are of SRTP',
+        'unauthenticated, replayed; sent, left_out); late and duplicate ones are among the received; unauthenticated ' +
+        'and replayed ones are of SRTP; what was not sent because the process stood still is left_out',
       labelNames: ['fate'],
       registers,
     }),

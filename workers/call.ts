@@ -1,9 +1,11 @@
 /** `npm run call -- --help`: places SIP calls for trying a deployment. Exit codes: 0 done, 1 failed, 2 wrong usage. */
 import { randomInt } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 
 import { SingleBar } from 'cli-progress';
 
+import type { HeardLeg } from '../src/caller/call-audio.ts';
 import { openCaller } from '../src/caller/caller.ts';
 import { type CallCommand, readCommandLine } from '../src/caller/command-line.ts';
 import { loadLegs } from '../src/caller/load-legs.ts';
@@ -11,6 +13,7 @@ import { placeCalls } from '../src/caller/place-calls.ts';
 import { reportLines, summaryText } from '../src/caller/report-text.ts';
 import { UsageError } from '../src/caller/usage-error.ts';
 import { toError } from '../src/errors.ts';
+import { encodeG711Wav } from '../src/sample/g711-wav.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -31,6 +34,7 @@ async function run({ mode, options, files }: CallCommand): Promise<boolean> {
       ? new SingleBar({ format: '{bar} {value}/{total} calls ended, {answered} answered' })
       : undefined;
   let answered = 0;
+  const heard: HeardLeg[] = [];
   bar?.start(calls, 0, { answered });
   const reports = await placeCalls(caller, {
     calls,
@@ -48,6 +52,9 @@ async function run({ mode, options, files }: CallCommand): Promise<boolean> {
           ? undefined
           : { suite: options.srtp, lines: options.srtpMixed ? 'all-but-first' : 'all' },
       ...(options.from === undefined ? {} : { from: options.from }),
+      keys: options.keys,
+      untilByeMs: options.untilBye,
+      ...(options.heard === undefined ? {} : { onHeard: (legs) => void heard.push(...legs) }),
       onEvent: (event) => {
         if (event.kind === 'answered') bar?.increment(0, { answered: (answered += 1) });
         if (json || calls > 1) return;
@@ -64,10 +71,16 @@ async function run({ mode, options, files }: CallCommand): Promise<boolean> {
     },
   });
   bar?.stop();
+  if (options.heard !== undefined) await saveHeard(options.heard, heard);
   const worstLateMs = Math.round(caller.worstLateMs * 10) / 10;
   if (json) print(JSON.stringify({ seed, worstLateMs, calls: reports }));
   else print(`${summaryText(reports)}; seed ${seed}; latest packet ${worstLateMs} ms behind its time`);
   return reports.length === calls && reports.every(({ outcome }) => outcome.kind === 'completed');
+}
+
+async function saveHeard(file: string, [leg]: readonly HeardLeg[]): Promise<void> {
+  if (leg === undefined || leg.codes.length === 0) complain(`${file}: not written, nothing was heard`);
+  else await writeFile(file, encodeG711Wav(leg.codec, leg.codes));
 }
 
 try {

@@ -5,6 +5,7 @@ import { type Delivery, startConsumer } from '../src/queue/consumer.ts';
 import type { Job } from '../src/queue/jobs.ts';
 import { completeCall } from '../src/store/complete-call.ts';
 import { linkCalls } from '../src/store/link-calls.ts';
+import { makeCalls } from '../src/store/make-calls.ts';
 import { toStoreError, withTransaction } from '../src/store/pool.ts';
 import { saveCalls } from '../src/store/save-call.ts';
 import { saveEvents } from '../src/store/save-event.ts';
@@ -13,8 +14,8 @@ import type { Role } from './role-type.ts';
 import type { RowDeps, WriterDeps } from './sentences.ts';
 
 /**
- * Snapshots tell which is newer, so jobs may overtake each other. Many at once, since the end of each call is a job and
- * a commit of its own, and Postgres syncs those together that come together.
+ * Snapshots tell which is newer, so jobs may overtake each other. Many at once: Postgres syncs those commits together that
+ * come together.
  */
 const BATCHES_IN_HAND = 8;
 
@@ -46,6 +47,7 @@ export async function writeCallJobs(
   const events = jobs.flatMap((job) => (job.name === 'call-event' ? [job.payload] : []));
   try {
     await withTransaction(pool, async (client) => {
+      await makeCalls(client, [...calls.map(({ id }) => id), ...events.map(({ callId }) => callId)]);
       await saveCalls(client, calls);
       await saveEvents(client, events);
     });

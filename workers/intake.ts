@@ -14,6 +14,7 @@ import type { LiveHub } from '../src/live/hub.ts';
 import { LiveRelay } from '../src/live/relay.ts';
 import type { Logger } from '../src/log.ts';
 import { type Metrics, observe } from '../src/metrics.ts';
+import { Pacer } from '../src/pacer.ts';
 import { LegTicker } from '../src/rtp/leg-ticker.ts';
 import { PortPool } from '../src/rtp/port-pool.ts';
 import { openLegReceiver } from '../src/rtp/receiver.ts';
@@ -59,6 +60,7 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     clock,
   });
   const ticker = new LegTicker(clock);
+  const pacer = new Pacer(clock);
   const recordings = await openRecordings(deps);
   const recovery = await openCallRecovery(deps);
   const answeredCalls = noteAnsweredCalls(deps);
@@ -72,7 +74,14 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
     route: routes.route,
     joinHeaders: config.sip.joinHeaders,
     openReceiver: (options) =>
-      openLegReceiver({ ...options, ports, ticker, clock, silentAfterMs: config.rtp.silentAfterMs }),
+      openLegReceiver({
+        ...options,
+        ports,
+        ticker,
+        pacer,
+        clock,
+        silentAfterMs: config.rtp.silentAfterMs,
+      }),
     mediaAddressFor: async (peer) =>
       config.rtp.advertisedAddress ?? config.rtp.address ?? localAddressTowards(peer),
   };

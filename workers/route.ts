@@ -19,6 +19,7 @@ import { readHeaderLines } from '../src/sip/identifiers.ts';
 import { isRecordingSession, readContent, type RequestText } from '../src/sip/invite.ts';
 import { runRoot } from './main.ts';
 import { routesReader } from './routes.ts';
+import { loadPrompt } from './voicemail-terms.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -36,7 +37,10 @@ async function loadRoutes(given: string | undefined): Promise<Routes | undefined
   if (file === undefined || file === '') {
     throw new CallscribeError('USAGE', 'which rules? Set ROUTES_FILE, or give --file');
   }
-  const { reading } = await loadFile(file, routesReader(loadConfig(process.env).asr.model));
+  const { reading } = await loadFile(file, {
+    ...routesReader(loadConfig(process.env).asr.model),
+    loadPrompt,
+  });
   if (reading.kind === 'routes') return reading.routes;
   print(faultsText(file, reading.faults));
   process.exitCode = 1;

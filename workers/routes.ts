@@ -6,6 +6,7 @@ import { checkEntries, checkTargetModel } from '../src/dashscope/vocabulary-rule
 import type { Logger } from '../src/log.ts';
 import type { Metrics } from '../src/metrics.ts';
 import { routeFactsOf } from '../src/routing/facts.ts';
+import { findMailbox, mailboxOf } from '../src/routing/mailboxes.ts';
 import { findRule } from '../src/routing/matching.ts';
 import type { Routes, RouteSettings } from '../src/routing/route-rules.ts';
 import type { LoadRoutesOptions } from '../src/routing/routes-file.ts';
@@ -13,6 +14,7 @@ import { RoutesWatch } from '../src/routing/routes-watch.ts';
 import { readHeaderLines } from '../src/sip/identifiers.ts';
 import type { InviteRequest } from '../src/sip/invite-handler.ts';
 import { readRoleRules } from '../src/sip/role-rules-text.ts';
+import { loadPrompt, voicemailTerms } from './voicemail-terms.ts';
 
 type RoutesConfig = Pick<Config, 'asr' | 'roleRules' | 'rtp' | 'routesFile'>;
 
@@ -21,6 +23,8 @@ const DEFAULT_TENANT = 'default';
 /** The rules of ROUTES_FILE, beside which the environment holds; without the file the environment alone. */
 export interface CallRoutes {
   readonly route: RouteCall;
+  /** Whose mailbox that is, by the rules as they stand; undefined: there is no such mailbox. */
+  tenantOfMailbox(mailbox: string): string | undefined;
   close(): void;
 }
 
@@ -37,14 +41,21 @@ export async function openCallRoutes(
     recording: undefined,
     keepsWords: true,
     dtmfDigits: config.rtp.dtmfDigits,
+    side: 'listens',
+    voicemail: undefined,
     tenantCallsMax: undefined,
   };
   const { routesFile } = config;
   if (routesFile === undefined) {
-    return { route: () => ({ kind: 'take', policy: byEnvironment }), close: () => undefined };
+    return {
+      route: () => ({ kind: 'take', policy: byEnvironment }),
+      tenantOfMailbox: () => undefined,
+      close: () => undefined,
+    };
   }
   const watch = await RoutesWatch.open({
     ...routesReader(config.asr.model),
+    loadPrompt,
     file: routesFile,
     logger,
     onReading: (outcome) => {
@@ -53,12 +64,22 @@ export async function openCallRoutes(
   });
   return {
     route: (request, at) => {
-      const rule = findRule(watch.routes, factsOf(request, at));
+      const facts = factsOf(request, at);
+      const rule = findRule(watch.routes, facts);
       metrics.routedCalls.inc({ rule: rule?.name ?? '' });
       if (rule === undefined) return { kind: 'take', policy: byEnvironment };
       const { settings, name } = rule;
       if (settings.mode === 'refuse') return { kind: 'refuse', status: settings.refuse.status };
-      return { kind: 'take', policy: policyOf(name, settings, byEnvironment, watch.routes) };
+      const policy = policyOf(name, settings, byEnvironment, watch.routes);
+      if (settings.voicemail === undefined) return { kind: 'take', policy };
+      const mailbox = mailboxOf(rule, facts);
+      if (mailbox === undefined) return { kind: 'refuse', status: 404 };
+      const voicemail = voicemailTerms(mailbox, settings.voicemail);
+      return { kind: 'take', policy: { ...policy, recording: 'keep', side: 'speaks', voicemail } };
+    },
+    tenantOfMailbox: (mailbox) => {
+      const rule = findMailbox(watch.routes, mailbox);
+      return rule === undefined ? undefined : (rule.settings.tenant ?? byEnvironment.tenant);
     },
     close: () => {
       watch.close();
@@ -152,6 +173,8 @@ function policyOf(
     recording: keep.recording,
     keepsWords: keep.words,
     dtmfDigits: keep.digits ?? environment.dtmfDigits,
+    side: environment.side,
+    voicemail: undefined,
     tenantCallsMax: routes.limits.get(tenant)?.callsMax,
   };
 }

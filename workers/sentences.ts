@@ -7,7 +7,7 @@ import type { QueueBackend } from '../src/queue/backend.ts';
 import { type Delivery, startConsumer } from '../src/queue/consumer.ts';
 import type { Job, LegEnd } from '../src/queue/jobs.ts';
 import { completeCall } from '../src/store/complete-call.ts';
-import { legRows } from '../src/store/leg-rows.ts';
+import { legsWithoutRows } from '../src/store/leg-rows.ts';
 import type { Pool } from '../src/store/pool.ts';
 import { toStoreError } from '../src/store/pool.ts';
 import { saveSentences } from '../src/store/save-sentence.ts';
@@ -56,7 +56,8 @@ export async function writeSentenceJobs(
   try {
     const sentences = jobs.flatMap((job) => (job.name === 'sentence' ? [job.payload] : []));
     await write(deps, sentences);
-    for (const job of jobs) if (job.name === 'leg-end') await awaitRows(deps, job.payload, delivery);
+    const legs = jobs.flatMap((job) => (job.name === 'leg-end' ? [job.payload] : []));
+    await awaitRows(deps, legs, delivery);
     if (!delivery.isSingle) return;
     // Older publishers do not say that a call has ended. Also after a repeat: the attempt before this one may have
     // died between the row and this check.
@@ -78,14 +79,20 @@ async function write({ pool, logger, metrics }: RowDeps, sentences: readonly Fin
   }
 }
 
-/** Done when the leg's rows are there, or will not come. */
-async function awaitRows({ pool, logger }: RowDeps, leg: LegEnd, { attempt }: Delivery): Promise<void> {
-  const rows = await legRows(pool, leg);
-  if (rows === 'there') return;
-  const { callId, legId } = leg;
-  if (rows === 'dead' || attempt >= LEG_END_ATTEMPTS_MAX) {
-    logger.error({ callId, legId, rows }, 'a leg ended and some of its sentences did not become rows');
-    return;
+/** Done when the rows of all legs are there, or will not come. @throws {CallscribeError} ROWS_PENDING */
+async function awaitRows(
+  { pool, logger }: RowDeps,
+  legs: readonly LegEnd[],
+  { attempt }: Delivery,
+): Promise<void> {
+  const without = await legsWithoutRows(pool, legs);
+  if (attempt < LEG_END_ATTEMPTS_MAX && without.some(({ rows }) => rows === 'missing')) {
+    throw new CallscribeError('ROWS_PENDING', 'not all sentences of the legs are rows yet', {
+      retryable: true,
+    });
   }
-  throw new CallscribeError('ROWS_PENDING', 'not all sentences of the leg are rows yet', { retryable: true });
+  for (const { leg, rows } of without) {
+    const { callId, legId } = leg;
+    logger.error({ callId, legId, rows }, 'a leg ended and some of its sentences did not become rows');
+  }
 }

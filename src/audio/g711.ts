@@ -11,6 +11,9 @@ const samplesOf: Readonly<Record<G711Law, Int16Array>> = {
   PCMA: Int16Array.from({ length: 256 }, (_, code) => codecs.PCMA.decodeSample(code)),
 };
 
+/** The code of a sample of 0. */
+export const G711_SILENCE: Readonly<Record<G711Law, number>> = { PCMU: 0xff, PCMA: 0xd5 };
+
 /** Decodes `codes[begin, end)` into `target` from `targetAt` on; the room must suffice. */
 export function decodeG711Into(
   law: G711Law,

@@ -3,6 +3,7 @@ import type { DialogUser, EstablishedDialog } from '../sip/dialog-user.ts';
 import type { RequestContent, RequestText } from '../sip/invite.ts';
 import type { PartyRole, RoleRule } from '../sip/role-rules.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
+import type { MediaSide } from '../sip/sdp-answer.ts';
 import { CallParties } from './call-parties.ts';
 import type { Leg } from './leg.ts';
 import { MediaSession } from './media-session.ts';
@@ -17,6 +18,8 @@ export interface DialogCall {
   changed(): void;
   now(): Date;
   dialogAnswered(dialog: CallDialog): void;
+  /** The peer has answered an offer of ours. */
+  mediaAgreed(): void;
   dialogGone(dialog: CallDialog, reason: EndReason): void;
 }
 
@@ -28,6 +31,7 @@ export interface CallDialogOptions {
   readonly recording: boolean;
   /** Where media is to be sent; stands in our descriptions. */
   readonly mediaAddress: string;
+  readonly side: MediaSide;
   /** Where the dialog's SIP comes from. */
   readonly peerAddress: string;
   readonly roleRules: readonly RoleRule[];
@@ -49,12 +53,13 @@ export class CallDialog implements DialogUser {
   #established: EstablishedDialog | undefined;
 
   constructor(options: CallDialogOptions) {
-    const { call, sipCallId, request, recording, mediaAddress, peerAddress, roleRules } = options;
+    const { call, sipCallId, request, recording, mediaAddress, side, peerAddress, roleRules } = options;
     this.#call = call;
     this.#options = options;
     this.sipCallId = sipCallId;
     this.media = new MediaSession({
       mediaAddress,
+      side,
       openLeg: (line, when) => call.openLeg(line, when, peerAddress),
     });
     this.parties = new CallParties({ request, recording, roleRules });
@@ -129,6 +134,7 @@ export class CallDialog implements DialogUser {
   async acceptAnswer(...[answer, content]: Parameters<DialogUser['acceptAnswer']>): Promise<void> {
     await this.media.applyAnswer(answer);
     this.#learn(content);
+    this.#call.mediaAgreed();
     this.#call.changed();
     this.#call.event('answer', { directions: answer.lines.map(({ direction }) => direction) });
   }

@@ -8,8 +8,10 @@ import { weakestMapping } from '../sip/parties.ts';
 import type { PartyRole } from '../sip/role-rules.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
+import type { VoicemailTerms } from '../voicemail/terms.ts';
 import { CallDialog, type CallDialogOptions, type DialogCall } from './call-dialog.ts';
 import { CallPause, type PauseState } from './call-pause.ts';
+import { CallVoicemail } from './call-voicemail.ts';
 import type { CallJournal, OpenCallJournal } from './journal.ts';
 import { Leg } from './leg.ts';
 import type { LegServices } from './leg-services.ts';
@@ -53,6 +55,7 @@ export class Call implements DialogCall {
   readonly #startedAt: Date;
   readonly #recording: CallRecording;
   readonly #journal: CallJournal;
+  readonly #voicemail: CallVoicemail | undefined;
   /** Every dialog that the call ever had, by its arrival; those that stand. */
   readonly #dialogs: CallDialog[] = [];
   readonly #standing = new Set<CallDialog>();
@@ -87,6 +90,7 @@ export class Call implements DialogCall {
       policy.recording,
     );
     this.#journal = services.openJournal(this.id);
+    this.#voicemail = policy.voicemail === undefined ? undefined : this.#openVoicemail(policy.voicemail);
   }
 
   get tenant(): string {
@@ -113,8 +117,9 @@ export class Call implements DialogCall {
    *
    * @throws {CallscribeError} SIP_NO_COMMON_CODEC, RTP_PORTS_EXHAUSTED; the call stands without it, if it stood
    */
-  async addDialog(options: Omit<CallDialogOptions, 'call' | 'roleRules'>): Promise<CallDialog> {
-    const dialog = new CallDialog({ ...options, call: this, roleRules: this.#policy.roleRules });
+  async addDialog(options: Omit<CallDialogOptions, 'call' | 'roleRules' | 'side'>): Promise<CallDialog> {
+    const { roleRules, side } = this.#policy;
+    const dialog = new CallDialog({ ...options, call: this, roleRules, side });
     this.#dialogs.push(dialog);
     this.#standing.add(dialog);
     try {
@@ -148,6 +153,11 @@ export class Call implements DialogCall {
       this.event('dialog_joined', { sipCallId: dialog.sipCallId });
     }
     if (dialog.place !== undefined) this.#journal.dialog(dialog.place);
+    if (!dialog.awaitsAnswer) this.#voicemail?.begin();
+  }
+
+  mediaAgreed(): void {
+    if (this.isRunning) this.#voicemail?.begin();
   }
 
   dialogGone(dialog: CallDialog, reason: EndReason): void {
@@ -222,7 +232,9 @@ export class Call implements DialogCall {
     this.#state = 'ending';
     this.#endReason = reason;
     this.#endedAt = this.now();
+    this.#voicemail?.leave();
     await Promise.all(this.#dialogs.map(({ media }) => media.end()));
+    this.#voicemail?.end();
     this.#state = 'closed';
     this.#options.onClosed();
     if (!wasAnswered) {
@@ -274,6 +286,8 @@ export class Call implements DialogCall {
         },
       );
     }
+    // A message has one leg.
+    if (this.#voicemail !== undefined && this.#legNumbers > 0) return undefined;
     // Taken before the ports are bound: two dialogs may open their legs at the same time.
     const legNo = (this.#legNumbers += 1) - 1;
     const leg = await Leg.open(this.#services, {
@@ -282,6 +296,7 @@ export class Call implements DialogCall {
       legNo,
       line,
       peerAddress,
+      attendant: this.#voicemail,
       openRecorder: (legId) => this.#recording.openLeg({ legId, legNo }),
       onChange: () => {
         this.changed();
@@ -304,8 +319,22 @@ export class Call implements DialogCall {
       return undefined;
     }
     this.#legs.push(leg);
+    this.#voicemail?.attend(leg);
     this.#pause.follow(leg);
     return leg;
+  }
+
+  #openVoicemail(terms: VoicemailTerms): CallVoicemail {
+    const { clock, metrics } = this.#services;
+    return new CallVoicemail({
+      terms,
+      clock,
+      metrics,
+      onEvent: (kind, detail, leg) => {
+        this.event(kind, { ...detail }, leg);
+      },
+      hangUp: () => void this.hangUp('voicemail'),
+    });
   }
 
   now(): Date {

@@ -52,7 +52,8 @@ export async function openCall(services: IntakeServices, request: InviteRequest)
     if (decision.kind === 'refuse') return { kind: 'refuse', status: decision.status };
     const { tenant, tenantCallsMax = Infinity } = decision.policy;
     if (registry.callsOf(tenant) >= tenantCallsMax) return BUSY;
-    call = newCall(services, decision.policy, key);
+    // A caller who leaves a message is alone in the call.
+    call = newCall(services, decision.policy, decision.policy.voicemail === undefined ? key : undefined);
   }
   try {
     const dialog = await call.addDialog({

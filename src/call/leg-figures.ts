@@ -1,7 +1,7 @@
 import type { Metrics } from '../metrics.ts';
 import type { LegReceiverCounters } from '../rtp/receiver.ts';
 
-/** Adds what came to one leg's ports to the figures of the process; once, when the leg has ended. */
+/** Adds what came to one leg's ports and left them to the figures of the process; once, when the leg has ended. */
 export function countLegMedia(
   { rtpPackets, rtcpPackets, concealedMs }: Pick<Metrics, 'rtpPackets' | 'rtcpPackets' | 'concealedMs'>,
   counters: LegReceiverCounters,
@@ -15,6 +15,8 @@ export function countLegMedia(
   rtpPackets.inc({ fate: 'unknown_payload_type' }, counters.packetsUnknownPayloadType);
   rtpPackets.inc({ fate: 'unauthenticated' }, counters.packetsUnauthenticated);
   rtpPackets.inc({ fate: 'replayed' }, counters.packetsReplayed);
+  rtpPackets.inc({ fate: 'sent' }, counters.packetsSent);
+  rtpPackets.inc({ fate: 'left_out' }, counters.packetsLeftOut);
   rtcpPackets.inc({ fate: 'received' }, counters.rtcpPackets);
   rtcpPackets.inc({ fate: 'malformed' }, counters.rtcpMalformed);
   rtcpPackets.inc({ fate: 'unauthenticated' }, counters.rtcpUnauthenticated);

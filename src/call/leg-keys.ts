@@ -9,6 +9,9 @@ const ROWS_MAX = 500;
 const DIGITS = '0123456789*#ABCD';
 const TICKS_PER_MS = 8;
 
+/** Undefined for what is no key. */
+export const keyOf = ({ code }: Pick<TelephoneEvent, 'code'>): string | undefined => DIGITS[code];
+
 export interface LegKeysOptions {
   readonly digits: DtmfDigits;
   readonly onEvent: (kind: string, detail: Readonly<Record<string, unknown>>) => void;
@@ -26,7 +29,7 @@ export class LegKeys {
   /** @returns whether it was a key */
   take(event: TelephoneEvent): boolean {
     const { digits, onEvent } = this.#options;
-    const digit = DIGITS[event.code];
+    const digit = keyOf(event);
     this.#rows++;
     if (this.#rows > ROWS_MAX) {
       if (this.#rows === ROWS_MAX + 1) onEvent('telephone_events_not_stored', { afterRows: ROWS_MAX });

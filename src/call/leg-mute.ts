@@ -36,17 +36,17 @@ export class LegMute {
   }
 
   get isMuted(): boolean {
-    return this.#options.tap.isMuted;
+    return this.#options.tap.isMutedBy('pause');
   }
 
   mute(): void {
     this.#mutes += 1;
-    this.#options.tap.mute();
+    this.#options.tap.mute('pause');
   }
 
   /** The leg's clock has started. */
   started(): void {
-    if (this.isMuted) this.#options.recorder.mark('mute');
+    if (this.#options.tap.isMuted) this.#options.recorder.mark('mute');
   }
 
   /**
@@ -55,13 +55,13 @@ export class LegMute {
   async unmute(): Promise<boolean> {
     const { tap, recorder, receiver } = this.#options;
     const mutes = this.#mutes;
-    if (!tap.isMuted) return true;
+    if (!this.isMuted) return true;
     await delay(LATE_PACKET_LINGER_MS);
     await readWaiting(receiver());
     for (let turn = 0; turn < HELD_TURNS_MAX && receiver().holdsPackets; turn++) await delay(HELD_TURN_MS);
     if (mutes !== this.#mutes) return false;
     receiver().settle();
-    tap.unmute();
+    tap.unmute('pause');
     this.#heardFromSample = recorder.samples;
     return true;
   }

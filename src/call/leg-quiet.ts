@@ -41,6 +41,11 @@ export class LegQuiet {
     this.#expect();
   }
 
+  /** Whether the peer announced that it sends nothing. */
+  get isHeld(): boolean {
+    return this.#hold.isSignalled;
+  }
+
   pause(cause: HoldCause): void {
     this.#hold.begin(cause, this.#options.nowMs());
     this.#expect();
@@ -74,6 +79,6 @@ export class LegQuiet {
   }
 
   #expect(): void {
-    this.#options.expect(this.#hold.isSignalled ? 'nothing' : 'media');
+    this.#options.expect(this.isHeld ? 'nothing' : 'media');
   }
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { LegRecorder } from '../recording/leg-recorder.ts';
 import type { LegReceiver, LegReceiverOptions } from '../rtp/receiver.ts';
+import type { TelephoneEvent } from '../rtp/telephone-events.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
 import type { Leg } from './leg.ts';
@@ -14,7 +15,7 @@ import type { Publisher } from './publisher.ts';
 
 /** Binds a leg's ports; a root fills in the port pool and the clocks. */
 export type OpenReceiver = (
-  options: Omit<LegReceiverOptions, 'ports' | 'ticker' | 'clock'>,
+  options: Omit<LegReceiverOptions, 'ports' | 'ticker' | 'pacer' | 'clock'>,
 ) => Promise<LegReceiver>;
 
 /** What every leg of the process shares. */
@@ -35,7 +36,17 @@ export interface LegServices {
     | 'holds'
     | 'keys'
     | 'asrUnrecognisedMs'
+    | 'voicemails'
+    | 'voicemailsInProgress'
   >;
+}
+
+/** Who talks with the caller of a leg, and decides from when to when the leg is kept. */
+export interface LegAttendant {
+  /** Told also while the leg is not kept, but not in a pause. */
+  key(event: TelephoneEvent): void;
+  /** What the caller says while it is kept, 100 ms at a time. */
+  heard(pcm: Buffer): void;
 }
 
 export interface LegOptions {
@@ -45,6 +56,8 @@ export interface LegOptions {
   readonly line: OfferedLine;
   /** Where the dialog's SIP comes from. */
   readonly peerAddress: string;
+  /** Undefined: nobody; the leg is kept from its first sample to its last. */
+  readonly attendant: LegAttendant | undefined;
   readonly openRecorder: (legId: LegId) => LegRecorder;
   /** A final sentence was published. */
   readonly onSentence: (sentence: FinalSentence) => void;

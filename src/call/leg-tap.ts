@@ -4,6 +4,9 @@ import type { MediaSink } from '../rtp/media-sink.ts';
 import type { G711Law } from '../rtp/payload-map.ts';
 import type { FillCause } from '../rtp/timeline.ts';
 
+/** Why nothing is kept: somebody asked for it (`CallPause`), or the leg is not to be kept before or after now. */
+export type MuteCause = 'pause' | 'gate';
+
 /**
  * Where a leg's media divides: into its recording, then to its recogniser, so that what the one was given can be read
  * again from the other. While it is muted both get silence for audio; the clock runs on.
@@ -11,7 +14,7 @@ import type { FillCause } from '../rtp/timeline.ts';
 export class LegTap implements MediaSink {
   readonly #recorder: LegRecorder;
   readonly #audio: LegAudio;
-  #gate: 'open' | 'muted' = 'open';
+  readonly #causes = new Set<MuteCause>();
   #mutedSamples = 0;
 
   constructor(recorder: LegRecorder, audio: LegAudio) {
@@ -20,7 +23,11 @@ export class LegTap implements MediaSink {
   }
 
   get isMuted(): boolean {
-    return this.#gate === 'muted';
+    return this.#causes.size > 0;
+  }
+
+  isMutedBy(cause: MuteCause): boolean {
+    return this.#causes.has(cause);
   }
 
   /** Samples of the leg that silence stands for. */
@@ -28,19 +35,18 @@ export class LegTap implements MediaSink {
     return this.#mutedSamples;
   }
 
-  /** Nothing that is said from here on is kept or recognised, until `unmute`. Idempotent. */
-  mute(): void {
-    if (this.#gate === 'open') this.#recorder.mark('mute');
-    this.#gate = 'muted';
+  /** Nothing that is said from here on is kept or recognised, until `unmute` of each cause. Idempotent. */
+  mute(cause: MuteCause): void {
+    if (!this.isMuted) this.#recorder.mark('mute');
+    this.#causes.add(cause);
   }
 
-  unmute(): void {
-    if (this.#gate === 'muted') this.#recorder.mark('unmute');
-    this.#gate = 'open';
+  unmute(cause: MuteCause): void {
+    if (this.#causes.delete(cause) && !this.isMuted) this.#recorder.mark('unmute');
   }
 
   audio(law: G711Law, bytes: Uint8Array, begin: number, end: number): void {
-    if (this.#gate === 'muted') {
+    if (this.isMuted) {
       this.#silence(end - begin);
       return;
     }
@@ -49,7 +55,7 @@ export class LegTap implements MediaSink {
   }
 
   fill(cause: FillCause, samples: number): void {
-    if (this.#gate === 'muted') {
+    if (this.isMuted) {
       // Concealment of a loss would be made of what was said before.
       this.#silence(samples);
       return;

@@ -6,6 +6,7 @@ import { type LegId, newLegId } from '../ids.ts';
 import type { LegRecorder } from '../recording/leg-recorder.ts';
 import type { SignalledSource } from '../rtp/latch-rule.ts';
 import type { G711Law, NegotiatedPayloads } from '../rtp/payload-map.ts';
+import type { Prompt, PromptOutcome } from '../rtp/prompt.ts';
 import type { LegReceiver } from '../rtp/receiver.ts';
 import type { OfferedLine } from '../sip/sdp.ts';
 import type { OwnCrypto } from '../sip/sdp-crypto.ts';
@@ -18,6 +19,7 @@ import { LegQuiet } from './leg-quiet.ts';
 import type { LegOptions, LegServices } from './leg-services.ts';
 import { LegTap } from './leg-tap.ts';
 import { LegTranscript } from './leg-transcript.ts';
+import { LegVoice } from './leg-voice.ts';
 import type { LegRecord } from './record.ts';
 import type { UnrecognisedLeg } from './unrecognised.ts';
 
@@ -46,6 +48,7 @@ export class Leg {
   readonly #quiet: LegQuiet;
   readonly #keys: LegKeys;
   readonly #crypto = new LegCrypto();
+  readonly #voice = new LegVoice();
   #receiver!: LegReceiver;
   #party: Party = NO_PARTY;
   #saidGoodbye = false;
@@ -65,6 +68,7 @@ export class Leg {
     this.#law = law;
     this.#recorder = options.openRecorder(this.id);
     this.#tap = new LegTap(this.#recorder, this.#audio);
+    if (options.attendant !== undefined) this.#tap.mute('gate');
     this.#mute = new LegMute({ tap: this.#tap, recorder: this.#recorder, receiver: () => this.#receiver });
     this.#line = options.line;
     const onEvent = this.#event.bind(this);
@@ -106,7 +110,9 @@ export class Leg {
         leg.#event('rtcp_bye', {});
       },
       onTelephoneEvent: (event) => {
-        if (leg.#mute.mayTell(event) && leg.#keys.take(event)) services.metrics.keys.inc();
+        if (!leg.#mute.mayTell(event)) return;
+        if (leg.#keys.take(event)) services.metrics.keys.inc();
+        options.attendant?.key(event);
       },
       onSilent: (sinceSample) => {
         leg.#quiet.silent(leg.#startedAt === undefined ? undefined : sinceSample / SAMPLES_PER_MS);
@@ -117,6 +123,7 @@ export class Leg {
       sink: leg.#tap,
     });
     // A line of our own offer has no port yet, which is no hold.
+    leg.#voice.follow(line);
     leg.#quiet.follow({ ...line, port: line.port === 0 ? DISCARD_PORT : line.port });
     return leg;
   }
@@ -165,6 +172,7 @@ export class Leg {
     if (line.g711.length > 0) this.#receiver.renegotiate(payloadsOf(line));
     this.#quiet.follow(line);
     this.#line = isPlaceholder ? { ...line, address, port } : line;
+    this.#voice.follow(line);
     this.#receiver.secure(this.#crypto.agree(this.#line), signalledRtcp(this.#line));
   }
 
@@ -187,7 +195,7 @@ export class Leg {
 
   /** Nothing that is said or pressed from here on leaves the leg; the sentence in the making ends. */
   mute(): void {
-    if (!this.isMuted && this.#transcript !== undefined) this.#endsSentence = true;
+    this.#endSentence();
     this.#mute.mute();
   }
 
@@ -196,9 +204,48 @@ export class Leg {
     return this.#mute.unmute();
   }
 
+  /** From here on the leg is kept and recognised. For a leg with an attendant. */
+  admit(): void {
+    this.#tap.unmute('gate');
+  }
+
+  /** From here on it is not; the sentence in the making ends. */
+  withhold(): void {
+    this.#endSentence();
+    this.#tap.mute('gate');
+  }
+
+  /** Whether the peer announced that it sends nothing. */
+  get isHeld(): boolean {
+    return this.#quiet.isHeld;
+  }
+
+  /** Begins to send: silence, and prompts when there are any. For a leg whose call `speaks`. May be called twice. */
+  speak(): void {
+    this.#voice.speak(this.#receiver);
+  }
+
+  /** See `LegVoice.play`. */
+  play(prompt: Prompt): Promise<PromptOutcome> {
+    return this.#voice.play(prompt);
+  }
+
+  /** Ends what is played and what waits; silence is sent on. */
+  stopPlaying(): void {
+    this.#voice.stopPlaying();
+  }
+
   /** How far the leg's audio has come on its clock; undefined before it has started. */
   get atMs(): number | undefined {
     return this.#startedAt === undefined ? undefined : this.#recorder.samples / SAMPLES_PER_MS;
+  }
+
+  /** Where on its clock the leg is now, also while nothing comes. */
+  get placeMs(): number | undefined {
+    const { atMs } = this;
+    const nowMs = this.#nowMs();
+    if (atMs === undefined || nowMs === undefined) return undefined;
+    return nowMs - atMs > ON_ITS_WAY_MAX_MS ? nowMs : atMs;
   }
 
   /** Whether audio came but no recogniser would take it. */
@@ -254,6 +301,7 @@ export class Leg {
   }
 
   async #close(): Promise<void> {
+    this.#voice.end();
     await delay(LATE_PACKET_LINGER_MS);
     await readWaiting(this.#receiver);
     this.#quiet.leave();
@@ -321,7 +369,12 @@ export class Leg {
     this.#options.onEvent(kind, detail, this);
   }
 
+  #endSentence(): void {
+    if (!this.#tap.isMuted && this.#transcript !== undefined) this.#endsSentence = true;
+  }
+
   #push(pcm: Buffer): void {
+    if (!this.#tap.isMuted) this.#options.attendant?.heard(pcm);
     this.#heardMs += pcm.length / (2 * SAMPLES_PER_MS);
     this.#transcript?.push(pcm);
     if (this.#endsSentence) this.#transcript?.endSentence();
@@ -343,4 +396,6 @@ function payloadsOf(line: OfferedLine): NegotiatedPayloads {
 const DISCARD_PORT = 9;
 /** Packets that were on their way when the BYE overtook them. */
 const LATE_PACKET_LINGER_MS = 80;
+/** What was sent and is not recorded yet: it waits for 240 ms at most. */
+const ON_ITS_WAY_MAX_MS = 400;
 const SAMPLES_PER_MS = 8;

@@ -2,13 +2,14 @@ import { randomInt } from 'node:crypto';
 
 import { CallscribeError } from '../errors.ts';
 import { isAcceptable, type OfferedLine, type SdpOffer } from '../sip/sdp.ts';
-import { type AnswerSession, type LineAnswer, writeAnswer } from '../sip/sdp-answer.ts';
+import { type AnswerSession, type LineAnswer, type MediaSide, writeAnswer } from '../sip/sdp-answer.ts';
 import { agreeLine, OWN_LINE, widenLine, writeOffer } from '../sip/sdp-offer.ts';
 import type { Leg } from './leg.ts';
 
 export interface MediaSessionOptions {
   /** Where media is to be sent; stands in our descriptions. */
   readonly mediaAddress: string;
+  readonly side: MediaSide;
   /**
    * Opens a leg for a line. For a session that stands, undefined where there is no room: a call is not ended
    * because its next line finds none. Undefined also where the call ended meanwhile.
@@ -218,8 +219,9 @@ export class MediaSession {
 
   /** RFC 3264 §8: the version grows by one when the description changes, and only then. */
   #describe(write: (session: AnswerSession) => string): string {
+    const { mediaAddress, side } = this.#options;
     const writeAs = (version: number): string =>
-      write({ sessionId: this.#sessionId, version, address: this.#options.mediaAddress });
+      write({ sessionId: this.#sessionId, version, address: mediaAddress, side });
     const version = this.#description?.version ?? 1;
     const same = writeAs(version);
     this.#description =

@@ -2,6 +2,8 @@ import type { RecognitionTerms } from '../asr/session.ts';
 import type { RecordingPolicy } from '../recording/leg-recorder.ts';
 import type { InviteRequest } from '../sip/invite-handler.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
+import type { MediaSide } from '../sip/sdp-answer.ts';
+import type { VoicemailTerms } from '../voicemail/terms.ts';
 import type { DtmfDigits } from './leg-keys.ts';
 
 /** What holds for a call from its INVITE to its end, whatever is changed meanwhile. */
@@ -17,6 +19,10 @@ export interface CallPolicy {
   /** Whether sentences have their words with times. */
   readonly keepsWords: boolean;
   readonly dtmfDigits: DtmfDigits;
+  /** What the call's descriptions say of us. */
+  readonly side: MediaSide;
+  /** Undefined: somebody else talks with the caller, and we listen. */
+  readonly voicemail: VoicemailTerms | undefined;
   /** Calls of the tenant at once, in this process; undefined: no limit but that of the process. */
   readonly tenantCallsMax: number | undefined;
 }

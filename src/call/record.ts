@@ -31,10 +31,10 @@ export interface CallRecord {
 }
 
 /**
- * `drained`: by us, at shutdown; `replaced`: by another dialog (RFC 3891); `recovered`: its process died, and another
- * one finished it.
+ * `voicemail`: by us, when the message was over; `drained`: by us, at shutdown; `replaced`: by another dialog (RFC 3891);
+ * `recovered`: its process died, and another one finished it.
  */
-export type EndReason = DialogEnd | 'drained' | 'replaced' | 'recovered';
+export type EndReason = DialogEnd | 'voicemail' | 'drained' | 'replaced' | 'recovered';
 
 export interface LegRecord {
   readonly id: LegId;

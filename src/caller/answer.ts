@@ -20,6 +20,8 @@ export type AnsweredLine =
       readonly direction: string;
       /** Where our RTCP goes: a=rtcp (RFC 3605), else the port above. */
       readonly rtcpPort: number;
+      /** By which payload type it takes keys (RFC 4733); undefined where it takes none. */
+      readonly telephoneEvent: number | undefined;
       /** The a=crypto line; its key is what the peer sends by. Undefined for a plain line. */
       readonly crypto: AnsweredCrypto | undefined;
     }
@@ -58,6 +60,7 @@ export function readAnswer(sdp: string, offeredLines: number): AnsweredLine[] {
       label: label === undefined ? undefined : String(label),
       direction: media.direction ?? 'sendrecv',
       rtcpPort: typeof media.rtcp?.port === 'number' ? media.rtcp.port : port + 1,
+      telephoneEvent: media.rtp.find(({ codec }) => codec === 'telephone-event')?.payload,
       crypto: readCrypto(media),
     };
   });

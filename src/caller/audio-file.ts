@@ -1,7 +1,7 @@
 import { encodeG711 } from '../audio/g711.ts';
+import { readWav, type WavAudio } from '../audio/wav.ts';
 import { CallscribeError } from '../errors.ts';
 import { type G711Codec, transcodeG711 } from './g711.ts';
-import { readWav, type WavAudio } from './wav.ts';
 
 /** One channel of an audio file at 8,000 Hz. */
 export type FileAudio =

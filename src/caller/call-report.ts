@@ -1,5 +1,6 @@
 import type { SrtpSuite } from '../rtp/srtp-key.ts';
 import type { G711Codec } from './g711.ts';
+import type { HeardFigures } from './heard-figures.ts';
 import type { ReceiverFigures } from './sender-rtcp.ts';
 
 export type CallMode = 'plain' | 'two-legs' | 'siprec';
@@ -23,11 +24,13 @@ export type ByeOutcome =
   { readonly kind: 'answered'; readonly status: number } | { readonly kind: 'unanswered' };
 
 export type CallOutcome =
-  /** All audio was sent and the call hung up by us. */
+  /** All audio was sent, and the call hung up by us; by the peer where it was waited for. */
   | { readonly kind: 'completed' }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   /** The peer hung up while audio was left. */
   | { readonly kind: 'ended-by-peer' }
+  /** The peer was to hang up, and did not in the time given: we did. */
+  | { readonly kind: 'not-ended-by-peer' }
   /** Stopped by whoever placed it. */
   | { readonly kind: 'aborted' }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
@@ -59,4 +62,6 @@ export interface SentLeg extends ReceiverFigures {
   readonly rtcpReceived: number;
   /** Wall time of the leg's first packet, milliseconds since 1970. */
   readonly firstPacketAtMs: number | undefined;
+  /** Where somebody listened. */
+  readonly heard?: HeardFigures;
 }

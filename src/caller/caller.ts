@@ -3,21 +3,20 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
 import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { SrtpSuite } from '../rtp/srtp-key.ts';
-import { Secret } from '../secret.ts';
+import { Pacer } from '../pacer.ts';
 import type { SipProtocol } from '../sipstack/flow.ts';
-import { type AnsweredCrypto, type AnsweredLine, readAnswer } from './answer.ts';
-import { planCall } from './call-plan.ts';
+import { type AnsweredLine, readAnswer } from './answer.ts';
+import { type HeardLeg, sendCallAudio } from './call-audio.ts';
 import type { ByeOutcome, CallMode, CallOutcome, CallReport, LegReport } from './call-report.ts';
-import { type Impairments, NO_IMPAIRMENTS } from './impairment-plan.ts';
+import { Hearing } from './hearing.ts';
+import type { Impairments } from './impairment-plan.ts';
 import { type InviteBody, writeSiprecBody } from './invite-body.ts';
-import { LegProtection, newMasterKey } from './leg-protection.ts';
-import { LegSender, type LegSenderOptions } from './leg-sender.ts';
+import type { KeyPress } from './key-plan.ts';
+import { type CallSrtp, keyOf, type LegKey } from './leg-key.ts';
 import type { LegSource } from './leg-source.ts';
 import { MediaSockets } from './media-sockets.ts';
 import { writeOffer } from './offer.ts';
 import { CallRefused, type OutgoingCall, placeOutgoingCall } from './outgoing-call.ts';
-import { Pacer } from './pacer.ts';
 import { writeRecordingMetadata } from './recording-metadata.ts';
 import type { SipTarget } from './sip-target.ts';
 import { CallerUserAgent } from './user-agent.ts';
@@ -37,7 +36,13 @@ export interface PlaceCallOptions {
   readonly ptimeMs?: number;
   readonly impairments?: Impairments;
   /** Offers these lines over SRTP, with keys by chance. Default: none. */
-  readonly srtp?: { readonly suite: SrtpSuite; readonly lines: 'all' | 'all-but-first' } | undefined;
+  readonly srtp?: CallSrtp | undefined;
+  /** Pressed on the first leg, in place of its audio (RFC 4733). */
+  readonly keys?: readonly KeyPress[];
+  /** Silence follows the audio until the peer hangs up; after this time we do. Default: we do at once. */
+  readonly untilByeMs?: number | undefined;
+  /** What came back, once the call is over; without it nothing is kept. The peer of a plain call alone may speak. */
+  readonly onHeard?: (legs: readonly HeardLeg[]) => void;
   /** Of every leg, for trying the wrap. Default: by the seed. */
   readonly firstSequenceNumber?: number;
   /** Decides losses, SSRCs and first sequence numbers. Default: by chance. */
@@ -122,13 +127,29 @@ export class Caller implements AsyncDisposable {
     try {
       while (sockets.length < legs.length) sockets.push(await MediaSockets.open(this.#userAgent.localHost));
       const keys = legs.map((_, legNo) => keyOf(options.srtp, legNo));
+      const hearings =
+        options.onHeard === undefined ? [] : sockets.map((pair) => new Hearing(pair, this.#clock));
       const call = await this.#invite(callId, options, sockets, keys);
       try {
         const lines = readAnswer(call.answer, legs.length);
         options.onEvent?.({ kind: 'answered', callId, lines });
-        const sent = await this.#sendAudio(call, { ...options, seed }, lines, sockets, keys);
-        if (call.peerEnded.aborted) return report({ kind: 'ended-by-peer' }, sent);
-        return report({ kind: isAborted() ? 'aborted' : 'completed' }, sent);
+        const { onHeard, signal } = options;
+        const audio = await sendCallAudio({
+          ...options,
+          seed,
+          legs: legs.map((source, legNo) => ({
+            source,
+            line: lines[legNo]!,
+            sockets: sockets[legNo]!,
+            key: keys[legNo],
+            hearing: hearings[legNo],
+          })),
+          ended: AbortSignal.any([call.peerEnded, ...(signal === undefined ? [] : [signal])]),
+          pacer: this.#pacer,
+          clock: this.#clock,
+        });
+        onHeard?.(audio.heard);
+        return report(endOf(options, call.peerEnded.aborted, audio.isWhole), audio.legs);
       } finally {
         options.onEvent?.({ kind: 'hanging-up', callId });
         onBye(await call.hangUp());
@@ -187,46 +208,6 @@ export class Caller implements AsyncDisposable {
     return writeSiprecBody(sdp, writeRecordingMetadata({ legs, startedAt: this.#clock.wallTime(), newId }));
   }
 
-  async #sendAudio(
-    call: OutgoingCall,
-    options: PlaceCallOptions & { readonly seed: number },
-    lines: readonly AnsweredLine[],
-    sockets: readonly MediaSockets[],
-    keys: readonly (LegKey | undefined)[],
-  ): Promise<LegReport[]> {
-    const { legs, ptimeMs = 20, impairments = NO_IMPAIRMENTS, seed, firstSequenceNumber } = options;
-    const plans = planCall({ legs, ptimeMs, impairments, seed });
-    const senders = legs.map((source, legNo) => {
-      const line = lines[legNo]!;
-      if (line.kind === 'refused') return undefined;
-      const clock = this.#clock;
-      const { start, plan } = plans[legNo]!;
-      return new LegSender({
-        source,
-        plan,
-        start: { ...start, sequenceNumber: firstSequenceNumber ?? start.sequenceNumber },
-        srtp: protectionOf(keys[legNo], line.crypto),
-        ptimeMs,
-        sockets: sockets[legNo]!,
-        remote: line,
-        clock,
-      });
-    });
-    const ended = AbortSignal.any([
-      call.peerEnded,
-      ...(options.signal === undefined ? [] : [options.signal]),
-    ]);
-    const startMs = this.#clock.monotonicMs();
-    const runs = senders.map((sender) =>
-      sender === undefined ? Promise.resolve() : this.#pacer.run(sender, startMs, ended),
-    );
-    await Promise.all(runs);
-    return senders.map(
-      (sender, legNo): LegReport =>
-        sender?.report() ?? { kind: 'refused', label: legs[legNo]!.label, codec: legs[legNo]!.codec },
-    );
-  }
-
   /** Stops sending and frees the socket. Calls that are still on are not hung up; abort them first. */
   async close(): Promise<void> {
     this.#pacer[Symbol.dispose]();
@@ -238,35 +219,10 @@ export class Caller implements AsyncDisposable {
   }
 }
 
-/** What we send a leg by. */
-interface LegKey {
-  readonly suite: SrtpSuite;
-  readonly keyAndSalt: Secret<Buffer>;
-}
-
-function keyOf(srtp: PlaceCallOptions['srtp'], legNo: number): LegKey | undefined {
-  if (srtp === undefined || (srtp.lines === 'all-but-first' && legNo === 0)) return undefined;
-  return { suite: srtp.suite, keyAndSalt: new Secret(newMasterKey()) };
-}
-
-/** @throws {CallscribeError} SIP_MALFORMED when the answer to a line over SRTP has no key of the same suite */
-function protectionOf(
-  key: LegKey | undefined,
-  answered: AnsweredCrypto | undefined,
-): LegSenderOptions['srtp'] {
-  if (key === undefined) return undefined;
-  const { suite } = key;
-  if (answered?.suite !== suite) {
-    throw new CallscribeError(
-      'SIP_MALFORMED',
-      'answer: found no a=crypto line with the offered suite for a line over SRTP, expected one (RFC 4568 §5.1.2)',
-    );
-  }
-  return {
-    suite,
-    own: new LegProtection(suite, key.keyAndSalt.reveal()),
-    peer: new LegProtection(suite, answered.keyAndSalt.reveal()),
-  };
+function endOf({ signal, untilByeMs }: PlaceCallOptions, peerEnded: boolean, isWhole: boolean): CallOutcome {
+  if (peerEnded) return { kind: untilByeMs !== undefined && isWhole ? 'completed' : 'ended-by-peer' };
+  if (signal?.aborted === true) return { kind: 'aborted' };
+  return { kind: untilByeMs === undefined ? 'completed' : 'not-ended-by-peer' };
 }
 
 function outcomeOf(error: Error): CallOutcome {

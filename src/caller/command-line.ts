@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 
 import type { CallMode } from './call-report.ts';
+import type { KeyPress } from './key-plan.ts';
 import type { Party } from './leg-source.ts';
 import { readSipTarget } from './sip-target.ts';
 import { UsageError } from './usage-error.ts';
@@ -18,6 +19,9 @@ export type CallCommandLine =
   { readonly kind: 'help'; readonly text: string } | ({ readonly kind: 'run' } & CallCommand);
 
 const CALLS_MAX = 10_000;
+/** How long a key, or the peer's BYE, may be waited for. */
+const CALL_MAX_S = 3_600;
+const UNTIL_BYE_S = 60;
 
 /** `2%` or `0.02`. */
 const share = z
@@ -63,6 +67,21 @@ const optionsSchema = z.object({
   reorder: share,
   duplicate: share,
   seed: integer(0, 2 ** 32 - 1).optional(),
+  keys: z
+    .string()
+    .transform((text, context) => {
+      const presses = readKeys(text);
+      if (presses === undefined) {
+        context.addIssue(`expected times to ${CALL_MAX_S} s and keys, such as 5s:# or 2s:12,8.5s:*`);
+      }
+      return presses ?? z.NEVER;
+    })
+    .default([]),
+  untilBye: z
+    .union([z.literal(true), integer(1, CALL_MAX_S)])
+    .transform((seconds) => (seconds === true ? UNTIL_BYE_S : seconds) * 1_000)
+    .optional(),
+  heard: z.string('the value is missing').optional(),
   calls: integer(1, CALLS_MAX),
   rate: z
     .string()
@@ -94,13 +113,17 @@ export function readCommandLine(args: readonly string[]): CallCommandLine {
   if (modes.length > 1) faults.push(`${modes.map((mode) => `--${mode}`).join(', ')}: choose one of them`);
   const parsed = optionsSchema.safeParse(given);
   if (given['srtpMixed'] === true && given['srtp'] === undefined) faults.push('--srtp-mixed: needs --srtp');
+  const isHeard = given['heard'] !== undefined;
+  if (isHeard && given['plain'] !== true) faults.push('--heard: needs --plain');
+  if (isHeard && given['calls'] !== '1') faults.push('--heard: is of one call');
   for (const { path, message } of parsed.error?.issues ?? []) {
     const name = String(path[0]);
+    const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     // commander gives `true` for an option whose value was left out.
     const value = given[name];
     const found: unknown = Array.isArray(value) ? value[Number(path[1])] : value;
     faults.push(
-      found === true ? `--${name}: the value is missing` : `--${name}: found ${String(found)}; ${message}`,
+      found === true ? `${option}: the value is missing` : `${option}: found ${String(found)}; ${message}`,
     );
   }
   if (!parsed.success || faults.length > 0) throw new UsageError(faults);
@@ -139,6 +162,9 @@ function defineCommand(): Command {
     .option('--reorder [share]', 'packets that leave up to three packet times late', '0%')
     .option('--duplicate [share]', 'packets that leave twice', '0%')
     .option('--seed [number]', 'decides which packets; the same seed gives the same call')
+    .option('--keys [list]', 'keys to press on the first leg, at times of its audio: 5s:# or 2s:12,8.5s:*')
+    .option('--until-bye [seconds]', 'silence behind the audio, and the peer hangs up (default: within 60)')
+    .option('--heard [file]', 'writes what comes back to a WAV file (G.711) and says how its packets came')
     .option('--calls [count]', 'how many calls', '1')
     .option('--rate [calls]', 'calls begun in a second', '10')
     .option('--json', 'one JSON object at the end, for programs')
@@ -148,6 +174,14 @@ function defineCommand(): Command {
 
 function collect(value: string | true, before: readonly (string | true)[] = []): (string | true)[] {
   return [...before, value];
+}
+
+/** @returns undefined for what is no list of keys */
+function readKeys(text: string): KeyPress[] | undefined {
+  const parts = text.split(',').map((part) => /^(\d+(?:\.\d+)?)s:([0-9*#A-D]+)$/.exec(part));
+  const isWrong = parts.some((part) => part === null || Number(part[1]) > CALL_MAX_S);
+  if (isWrong) return undefined;
+  return parts.flatMap((part) => Array.from(part![2]!, (key) => ({ atMs: Number(part![1]) * 1_000, key })));
 }
 
 function readParty(text: string, context: z.RefinementCtx): Party {

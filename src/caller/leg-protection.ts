@@ -55,6 +55,26 @@ export class LegProtection {
       : sealed.subarray(0, sealed.length - FULL_TAG_BYTES + SHORT_TAG_BYTES);
   }
 
+  /** @returns undefined for what is not protected by this key */
+  unprotect(datagram: Buffer): Buffer | undefined {
+    try {
+      return this.#suite === 'AES_CM_128_HMAC_SHA1_80'
+        ? this.#rtp.decrypt(datagram)
+        : this.#openShort(datagram);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** In counter mode to encrypt is to decrypt; then the packet is sealed again, for its tag. */
+  #openShort(datagram: Buffer): Buffer | undefined {
+    const sealed = datagram.subarray(0, datagram.length - SHORT_TAG_BYTES);
+    const header = RtpHeader.deSerialize(sealed);
+    const opened = this.#rtp.encrypt(RtpPacket.deSerialize(sealed).payload, header);
+    const plain = opened.subarray(0, opened.length - FULL_TAG_BYTES);
+    return this.protect(plain).equals(datagram) ? plain : undefined;
+  }
+
   protectRtcp(compound: Buffer): Buffer {
     return this.#rtcp.encrypt(compound);
   }

@@ -1,12 +1,13 @@
 import type { Clock } from '../clock.ts';
+import type { PacedStream } from '../pacer.ts';
 import type { SrtpSuite } from '../rtp/srtp-key.ts';
-import type { LegReport } from './call-report.ts';
+import type { SentLeg } from './call-report.ts';
 import type { PacketPlan } from './impairment-plan.ts';
+import type { KeyPacket } from './key-plan.ts';
 import type { LegProtection } from './leg-protection.ts';
 import type { LegSource } from './leg-source.ts';
 import type { MediaSockets } from './media-sockets.ts';
-import type { PacedStream } from './pacer.ts';
-import { buildRtpPacket, type RtpStart } from './rtp-packets.ts';
+import { buildKeyPacket, buildRtpPacket, type RtpStart } from './rtp-packets.ts';
 import { SenderRtcp } from './sender-rtcp.ts';
 
 const RTP_HEADER_BYTES = 12;
@@ -23,6 +24,8 @@ export interface LegSenderOptions {
   readonly srtp:
     { readonly suite: SrtpSuite; readonly own: LegProtection; readonly peer: LegProtection } | undefined;
   readonly clock: Clock;
+  /** Keys to be pressed, and the payload type by which the peer takes them. */
+  readonly keys?: { readonly plan: ReadonlyMap<number, KeyPacket>; readonly payloadType: number } | undefined;
 }
 
 /** Sends one leg's packets as its plan says, and counts what it did. */
@@ -55,13 +58,10 @@ export class LegSender implements PacedStream {
   }
 
   tick(tickNo: number): void {
-    const { source, plan, ptimeMs, start, sockets, remote, clock, srtp } = this.#options;
+    const { plan, sockets, remote, clock, srtp } = this.#options;
     const sends = plan.sends[tickNo]!;
     for (const [index, packetNo] of sends.entries()) {
-      const packet = buildRtpPacket(
-        { codec: source.codec, codes: source.codes, ptimeMs, ...start },
-        packetNo,
-      );
+      const packet = this.#packet(packetNo);
       sockets.send(srtp?.own.protect(packet) ?? packet, remote.address, remote.port);
       this.#octetsSent += packet.length - RTP_HEADER_BYTES;
       this.#firstPacketAt ??= clock.wallTime();
@@ -73,6 +73,15 @@ export class LegSender implements PacedStream {
     if (plan.lost.has(tickNo)) this.#lost += 1;
     this.#passed += 1;
     this.#report(tickNo);
+  }
+
+  #packet(packetNo: number): Buffer {
+    const { source, ptimeMs, start, keys } = this.#options;
+    const key = keys?.plan.get(packetNo);
+    if (keys !== undefined && key !== undefined) {
+      return buildKeyPacket({ ...start, ptimeMs, payloadType: keys.payloadType }, packetNo, key);
+    }
+    return buildRtpPacket({ codec: source.codec, codes: source.codes, ptimeMs, ...start }, packetNo);
   }
 
   /** Sender reports as they fall due, and a BYE behind the last packet. */
@@ -94,7 +103,7 @@ export class LegSender implements PacedStream {
     sockets.sendRtcp(srtp?.own.protectRtcp(compound) ?? compound, remote.address, remote.rtcpPort);
   }
 
-  report(): LegReport {
+  report(): SentLeg {
     const { source, start, sockets, srtp } = this.#options;
     return {
       kind: 'sent',

@@ -1,4 +1,4 @@
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 
@@ -8,7 +8,7 @@ const ATTEMPTS_MAX = 50;
 
 /**
  * The two sockets of a leg: RTP on an even port, RTCP on the next (RFC 3550 §11), so that the peer's reports
- * don't arrive at somebody else's. RTP that comes in is dropped, RTCP is counted and handed on.
+ * don't arrive at somebody else's. What comes in is handed on where somebody asked for it; RTCP is counted.
  */
 export class MediaSockets implements AsyncDisposable {
   readonly rtpPort: number;
@@ -16,6 +16,8 @@ export class MediaSockets implements AsyncDisposable {
   readonly #rtcp: Socket;
   /** Who reads what the peer reports; set once the leg sends. */
   onRtcp: ((datagram: Buffer) => void) | undefined;
+  /** Who keeps what the peer says. */
+  onRtp: ((datagram: Buffer, source: RemoteInfo) => void) | undefined;
   #rtcpReceived = 0;
   #sendFailures = 0;
   #isOpen = true;
@@ -47,6 +49,9 @@ export class MediaSockets implements AsyncDisposable {
     this.rtpPort = rtp.address().port;
     // Errors on UDP sockets are news of earlier datagrams; a receiver that is gone shows in the call itself.
     for (const socket of [rtp, rtcp]) socket.on('error', () => undefined);
+    rtp.on('message', (datagram, source) => {
+      this.onRtp?.(datagram, source);
+    });
     rtcp.on('message', (datagram) => {
       this.#rtcpReceived += 1;
       this.onRtcp?.(datagram);

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 
 import { G711_PAYLOAD_TYPE, type G711Codec } from './g711.ts';
+import type { KeyPacket } from './key-plan.ts';
 
 /** The part of `node-rtp` 0.1.1 that we use; it comes without types. */
 interface NodeRtpPacket {
@@ -32,6 +33,9 @@ export interface RtpPacketsOptions extends RtpStart {
 }
 
 const CODES_PER_MS = 8;
+const END_BIT = 0x80;
+/** −10 dBm0 (§2.3.4). */
+const VOLUME = 10;
 
 export function packetCount(codes: Uint8Array, ptimeMs: number): number {
   return Math.ceil(codes.length / (ptimeMs * CODES_PER_MS));
@@ -39,14 +43,39 @@ export function packetCount(codes: Uint8Array, ptimeMs: number): number {
 
 /** Packet `packetNo` of a leg (RFC 3550 §5.1); the last one may be shorter. The first begins a talkspurt. */
 export function buildRtpPacket(options: RtpPacketsOptions, packetNo: number): Buffer {
-  const { codec, codes, ptimeMs, ssrc, sequenceNumber, rtpTimestamp } = options;
+  const { codec, codes, ptimeMs } = options;
   const packetCodes = ptimeMs * CODES_PER_MS;
   const payload = Buffer.from(codes.subarray(packetNo * packetCodes, (packetNo + 1) * packetCodes));
+  const time = packetNo * packetCodes;
+  return build(options, packetNo, payload, { type: G711_PAYLOAD_TYPE[codec], time, marker: packetNo === 0 });
+}
+
+/** A packet of a key's event in the place of packet `packetNo` (RFC 4733 §2.3, §2.5.1.2). */
+export function buildKeyPacket(
+  options: RtpStart & { readonly ptimeMs: number; readonly payloadType: number },
+  packetNo: number,
+  { code, beginPacketNo, durationCodes, isEnd }: KeyPacket,
+): Buffer {
+  const payload = Buffer.of(code, (isEnd ? END_BIT : 0) | VOLUME, durationCodes >> 8, durationCodes & 0xff);
+  const time = beginPacketNo * options.ptimeMs * CODES_PER_MS;
+  return build(options, packetNo, payload, {
+    type: options.payloadType,
+    time,
+    marker: packetNo === beginPacketNo,
+  });
+}
+
+function build(
+  { ssrc, sequenceNumber, rtpTimestamp }: RtpStart,
+  packetNo: number,
+  payload: Buffer,
+  { type, time, marker }: Pick<NodeRtpPacket, 'type' | 'time' | 'marker'>,
+): Buffer {
   const packet = new RtpPacket(payload);
-  packet.marker = packetNo === 0;
-  packet.type = G711_PAYLOAD_TYPE[codec];
+  packet.marker = marker;
+  packet.type = type;
   packet.seq = (sequenceNumber + packetNo) % 2 ** 16;
-  packet.time = (rtpTimestamp + packetNo * packetCodes) % 2 ** 32;
+  packet.time = (rtpTimestamp + time) % 2 ** 32;
   packet.source = ssrc;
   return packet.packet;
 }

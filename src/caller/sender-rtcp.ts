@@ -11,10 +11,10 @@ import {
   SourceDescriptionItem,
 } from 'werift-rtp';
 
+import { ntpTimestamp } from '../clock.ts';
+
 const CNAME_TYPE = 1;
 const GOODBYE_TYPE = 203;
-/** From 1900, where NTP begins, to 1970. */
-const NTP_EPOCH_S = 2_208_988_800n;
 const FIRST_REPORT_MS = 1_000;
 const INTERVAL_MS = 5_000;
 const SAMPLES_PER_MS = 8;
@@ -62,7 +62,7 @@ export class SenderRtcp {
     const report = new RtcpSrPacket({
       ssrc: this.#ssrc,
       senderInfo: new RtcpSenderInfo({
-        ntpTimestamp: toNtp(at),
+        ntpTimestamp: ntpTimestamp(at),
         rtpTimestamp: rtpTimestamp >>> 0,
         packetCount: packetCount >>> 0,
         octetCount: octetCount >>> 0,
@@ -102,9 +102,4 @@ function readPackets(datagram: Buffer): readonly unknown[] {
   } catch {
     return [];
   }
-}
-
-function toNtp(at: Date): bigint {
-  const ms = BigInt(at.getTime());
-  return ((ms / 1_000n + NTP_EPOCH_S) << 32n) | (((ms % 1_000n) << 32n) / 1_000n);
 }

@@ -17,10 +17,10 @@ export interface QueuedJob {
   readonly data: JsonValue;
 }
 
-/** A parent that is handled when all its children are done, or have failed for good. */
+/** A parent that is handled when its child is done, or has failed for good. */
 export interface QueuedFlow {
   readonly parent: QueuedJob & { readonly queue: QueueName };
-  readonly children: readonly (QueuedJob & { readonly queue: QueueName })[];
+  readonly child: QueuedJob & { readonly queue: QueueName };
 }
 
 /** `gone`: the queue does not know it (any more). */
@@ -41,8 +41,8 @@ export interface JobQueue {
 
 /** The writing end for jobs that depend on each other, over all queues. */
 export interface FlowQueue {
-  /** Adds each as a whole; one that is there already changes nothing. Rejects when any was not taken. */
-  add(flows: readonly QueuedFlow[]): Promise<void>;
+  /** Adds it as a whole; one that is there already changes nothing. Rejects when it was not taken. */
+  add(flow: QueuedFlow): Promise<void>;
   close(): Promise<void>;
 }
 

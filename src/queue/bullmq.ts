@@ -168,14 +168,11 @@ export async function openFlows(
     opts: { ...defaults, ...over, jobId: id },
   });
   return {
-    // One by one: `addBulk` keeps failures to itself (bullmq 6.7, FlowProducer.addBulk).
-    add: async (flows: readonly QueuedFlow[]) => {
-      for (const { parent, children } of flows) {
-        await producer.add({
-          ...node(parent),
-          children: children.map((child) => node(child, { ignoreDependencyOnFailure: true })),
-        });
-      }
+    add: async ({ parent, child }) => {
+      await producer.add({
+        ...node(parent),
+        children: [node(child, { ignoreDependencyOnFailure: true })],
+      });
     },
     close: () => closeWithin(producer),
   };

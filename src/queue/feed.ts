@@ -189,10 +189,10 @@ export class OutboxFeed {
     this.#poll();
   }
 
-  async #add({ job, flows }: Parcel): Promise<Error | undefined> {
+  async #add({ job, ends }: Parcel): Promise<Error | undefined> {
     const add = async (): Promise<void> => {
       if (job !== undefined) await this.#options.queues[this.#options.name].add([job]);
-      if (flows.length > 0) await this.#options.flows.add(flows);
+      if (ends !== undefined) await this.#options.flows.add(ends);
     };
     try {
       const outcome = await within(ADD_MAX_MS, add());

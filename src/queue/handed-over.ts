@@ -8,7 +8,7 @@ export interface HandedOverParcel {
   readonly fromNo: number;
   readonly endNo: number;
   readonly parcel: Parcel;
-  /** Where its job went; its flows' parents are calls. */
+  /** Where its job went. */
   readonly queue: QueueName;
 }
 
@@ -61,11 +61,11 @@ export class HandedOver {
 
   add(handed: HandedOverParcel): void {
     const { parcel, queue } = handed;
-    const jobs = parcel.flows.map(({ parent }) => ({ queue: parent.queue, id: parent.id }));
-    if (parcel.job !== undefined) jobs.push({ queue, id: parcel.job.id });
+    const jobs = parcel.ends === undefined ? [] : [parcel.ends.parent];
+    if (parcel.job !== undefined) jobs.push({ queue, ...parcel.job });
     // A stretch without anything readable.
     if (jobs.length === 0) return;
-    const open = new Map(jobs.map((job) => [keyOf(job.queue, job.id), job]));
+    const open = new Map(jobs.map(({ queue: where, id }) => [keyOf(where, id), { queue: where, id }]));
     this.#pending.push({ ...handed, sinceMs: this.#nowMs(), open });
     this.#facts += parcel.facts.length;
   }

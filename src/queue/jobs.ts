@@ -219,6 +219,7 @@ const call: z.ZodType<CallRecord> = z.object({
       session_expired: true,
       no_media: true,
       dialog_lost: true,
+      voicemail: true,
       drained: true,
       replaced: true,
       recovered: true,

@@ -25,7 +25,8 @@ export interface Parcel {
   readonly facts: readonly OutboxFact[];
   /** Facts of the log's queue, as one job; none where there are only ends of calls. */
   readonly job: QueuedJob | undefined;
-  readonly flows: readonly QueuedFlow[];
+  /** The ends of calls in it. */
+  readonly ends: QueuedFlow | undefined;
 }
 
 /**
@@ -42,27 +43,31 @@ export function packParcel(
   const plain = facts.filter(({ name }) => name !== 'call-end');
   return {
     facts,
-    job: plain.length === 0 ? undefined : { id, name: BATCH, data: { facts: plain.map(pick) } },
-    flows: ends.map((end, index) => flowOf(`${id}.end.${index}`, end)),
+    job: plain.length === 0 ? undefined : batchOf(id, plain),
+    ends: ends.length === 0 ? undefined : flowOf(`${id}.ends`, ends),
   };
 }
 
-const pick = ({ name, id, data }: OutboxFact): { name: string; id: string; data: EncodedJob['data'] } => ({
-  name,
+const batchOf = (id: string, facts: readonly OutboxFact[]): QueuedJob => ({
   id,
-  data,
+  name: BATCH,
+  data: { facts: facts.map(({ id: factId, name, data }) => ({ name, id: factId, data })) },
 });
 
-/** The parent finishes the call once its children, one a leg, have seen the leg's rows. */
-function flowOf(id: string, { name, data }: OutboxFact): QueuedFlow {
-  const call = data as unknown as CallRecord;
+/**
+ * The parent finishes the calls once its child has seen the rows of all their legs. One flow for all calls that end
+ * together: a flow of its own for each, with a child a leg, costs some transactions a leg, and sentences queue up behind
+ * the children.
+ */
+function flowOf(id: string, ends: readonly OutboxFact[]): QueuedFlow {
+  const legEnds = ends.flatMap(({ data }) => {
+    const call = data as unknown as CallRecord;
+    return call.legs.map(({ id: legId, sentenceCount }) =>
+      encodeJob({ name: 'leg-end', payload: { callId: call.id, legId, sentenceCount: sentenceCount ?? 0 } }),
+    );
+  });
   return {
-    parent: { queue: 'calls', id, name, data },
-    children: call.legs.map(({ id: legId, legNo, sentenceCount }) => ({
-      queue: 'sentences',
-      id: `${id}.leg.${legNo}`,
-      name: 'leg-end',
-      data: { callId: call.id, legId, sentenceCount: sentenceCount ?? 0 },
-    })),
+    parent: { queue: 'calls', ...batchOf(id, ends) },
+    child: { queue: 'sentences', ...batchOf(`${id}.legs`, legEnds) },
   };
 }

@@ -6,6 +6,7 @@ import { type RoutesFile, routesSchema, type RuleOfFile } from './routes-schema.
 import { readMinute } from './time-window.ts';
 import { compileVocabularies, idOfVocabulary, type VocabulariesOptions } from './vocabularies.ts';
 import { staleLists } from './vocabulary-lock.ts';
+import { compileVoicemail, type PromptOptions } from './voicemail-rules.ts';
 import { faultsOfIssues, readYaml, toWhere, type YamlDocument } from './yaml-document.ts';
 
 /** Something in the file that is not as it must be. */
@@ -25,7 +26,7 @@ export type RoutesReading =
 
 const FILE_CHARACTERS_MAX = 4_194_304;
 
-export interface ReadRoutesOptions extends VocabulariesOptions {
+export interface ReadRoutesOptions extends VocabulariesOptions, PromptOptions {
   /** Reads `roles`; undefined where they are none. */
   readonly readRoles: (rules: unknown) => readonly RoleRule[] | undefined;
   /** What of a rule's recognition the recogniser would refuse; empty: nothing. Default: nobody looks. */
@@ -77,7 +78,12 @@ function compile(
       const path = ['rules', index, 'set', 'vocabulary'];
       faults.push({ line: lineOf(path), where: toWhere(path), what: fault });
     }
-    const settings = settingsOf(rule.set, roles, id);
+    const { voicemail, faults: faultsOfPrompts } = compileVoicemail(rule.set, options);
+    for (const { setting, what } of faultsOfPrompts) {
+      const path = ['rules', index, 'set', 'voicemail', setting];
+      faults.push({ line: lineOf(path), where: toWhere(path), what });
+    }
+    const settings: RouteSettings = { ...settingsOf(rule.set, roles, id), voicemail };
     for (const what of options.checkRecognition?.(settings.asr) ?? []) {
       const path = ['rules', index, 'set'];
       faults.push({ line: lineOf(path), where: toWhere(path), what });
@@ -147,7 +153,7 @@ const settingsOf = (
   set: RuleOfFile['set'],
   roles: readonly RoleRule[] | undefined,
   vocabularyId: string | undefined,
-): RouteSettings => ({
+): Omit<RouteSettings, 'voicemail'> => ({
   mode: set.mode,
   tenant: set.tenant,
   asr: {

@@ -1,4 +1,5 @@
 import type { AddressBlocks } from '../address-blocks.ts';
+import type { Prompt } from '../rtp/prompt.ts';
 import type { RoleRule } from '../sip/role-rules.ts';
 import type { Pattern } from './pattern.ts';
 import type { TimeWindow } from './time-window.ts';
@@ -17,7 +18,7 @@ export type Condition =
 
 /** What a rule sets; undefined: as the environment says. */
 export interface RouteSettings {
-  readonly mode: 'live' | 'refuse';
+  readonly mode: 'live' | 'voicemail' | 'refuse';
   readonly tenant: string | undefined;
   readonly asr: {
     readonly model: string | undefined;
@@ -36,8 +37,24 @@ export interface RouteSettings {
     readonly words: boolean;
     readonly digits: 'store' | 'hide' | undefined;
   };
+  /** Of mode `voicemail`. */
+  readonly voicemail: RouteVoicemail | undefined;
   /** Final status of a refusal. */
   readonly refuse: { readonly status: 403 | 404 | 480 | 486 | 603 };
+}
+
+/** How messages are taken; undefined: the built-in tone. */
+export interface RouteVoicemail {
+  /** Undefined: named by the user that was called. */
+  readonly mailbox: string | undefined;
+  readonly greeting: Prompt | undefined;
+  readonly beep: Prompt | undefined;
+  readonly maxMs: number;
+  readonly silenceMs: number;
+  readonly minSpeechMs: number;
+  /** Undefined: no key ends a message. */
+  readonly finishKey: string | undefined;
+  readonly mailTo: readonly string[];
 }
 
 export interface RouteRule {

@@ -3,11 +3,14 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { CallscribeError, systemCode } from '../errors.ts';
+import { type LoadPrompt, PromptsBeside } from './prompts-beside.ts';
 import { readRoutes, type ReadRoutesOptions, type RoutesReading } from './read-routes.ts';
 import type { FileBeside } from './vocabularies.ts';
 import { lockFileOf, readLock } from './vocabulary-lock.ts';
 
-export interface LoadRoutesOptions extends Omit<ReadRoutesOptions, 'readBeside' | 'lock'> {
+export interface LoadRoutesOptions extends Omit<ReadRoutesOptions, 'readBeside' | 'readPrompt' | 'lock'> {
+  /** Reads something to be played. Default: nobody needs to hear it. Never rejects. */
+  readonly loadPrompt?: LoadPrompt;
   /** `ignored`: what the lists of the file are called at the service is of no interest. Default: `resolved`. */
   readonly vocabularyIds?: 'resolved' | 'ignored';
 }
@@ -30,6 +33,7 @@ export async function loadRoutes(file: string, options: LoadRoutesOptions): Prom
   const lockText = options.vocabularyIds === 'ignored' ? undefined : await readLockText(file);
   const lock = lockText === undefined ? {} : readLock(lockText);
   const beside = new Map<string, FileBeside>();
+  const prompts = new PromptsBeside(dirname(file), options.loadPrompt);
   for (;;) {
     const wanted = new Set<string>();
     const reading = readRoutes(text, {
@@ -40,16 +44,22 @@ export async function loadRoutes(file: string, options: LoadRoutesOptions): Prom
         if (known === undefined) wanted.add(path);
         return known ?? { kind: 'fault', what: 'not read yet' };
       },
+      readPrompt: (prompt) => prompts.read(prompt),
     });
-    if (wanted.size === 0) {
-      const read = [text, lockText, ...beside.values()];
+    if (wanted.size === 0 && !prompts.areWanted) {
+      const read = [text, lockText, ...beside.values(), ...prompts.digests];
       return {
         reading: lock === undefined ? withUnreadableLock(file, reading) : reading,
-        paths: [file, lockFileOf(file), ...[...beside.keys()].map((path) => join(dirname(file), path))],
+        paths: [
+          file,
+          lockFileOf(file),
+          ...[...beside.keys(), ...prompts.paths].map((path) => join(dirname(file), path)),
+        ],
         digest: createHash('sha256').update(JSON.stringify(read)).digest('hex'),
       };
     }
     for (const path of wanted) beside.set(path, await readBeside(join(dirname(file), path)));
+    await prompts.load();
   }
 }
 

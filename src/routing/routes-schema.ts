@@ -1,20 +1,16 @@
-import { isAbsolute } from 'node:path';
-
 import { z } from 'zod';
 
 import { isAddressBlock } from '../address-blocks.ts';
 import { hotWordsSchema } from './hot-words-schema.ts';
+import { pathBeside } from './path-beside.ts';
 import { readPattern } from './pattern.ts';
 import { isZone, readMinute, WEEKDAYS } from './time-window.ts';
+import { voicemailSchema } from './voicemail-schema.ts';
 
 const RULES_MAX = 1_000;
 const LIST_MAX = 10_000;
 
 const name = z.string().trim().min(1).max(128);
-
-/** Whether a path leads nowhere but below the directory that it begins in. */
-const isBeside = (path: string): boolean =>
-  !isAbsolute(path) && !path.split(/[\\/]/u).includes('..') && !path.includes('\0');
 
 const pattern = z
   .string()
@@ -79,7 +75,11 @@ const parameter = z.union([
 
 const settings = z
   .strictObject({
-    mode: z.enum(['live', 'refuse']).default('live'),
+    mode: z
+      .enum(['live', 'voicemail', 'refuse'])
+      .default('live')
+      .describe('voicemail: a plain call is greeted, and leaves a message'),
+    voicemail: voicemailSchema.optional().describe('For mode voicemail'),
     tenant: name.optional(),
     model: name.optional(),
     vocabulary_id: name.optional(),
@@ -101,19 +101,36 @@ const settings = z
   .refine(
     (set) => [set.vocabulary_id, set.vocabulary, set.phrase_id].filter((id) => id !== undefined).length < 2,
     'at most one of vocabulary, vocabulary_id and phrase_id',
-  );
+  )
+  .refine(({ mode, voicemail }) => voicemail === undefined || mode === 'voicemail', {
+    error: 'is for mode voicemail alone',
+    path: ['voicemail'],
+  })
+  .refine(({ mode, keep }) => mode !== 'voicemail' || (keep.recording ?? 'keep') === 'keep', {
+    error: 'a message is its recording: expected keep, or nothing',
+    path: ['keep', 'recording'],
+  });
+
+const rule = z
+  .strictObject({ name, when: when.prefault({}), set: settings.prefault({}) })
+  .refine(
+    (given) =>
+      given.set.mode !== 'voicemail' ||
+      (given.when.call !== 'siprec' &&
+        given.when.metadata === undefined &&
+        given.when.participant === undefined),
+    { error: 'can never match: messages are taken of plain calls', path: ['when'] },
+  )
+  .transform(({ when: given, ...rest }) => ({
+    ...rest,
+    when: rest.set.mode === 'voicemail' ? { ...given, call: 'plain' as const } : given,
+  }));
 
 const vocabulary = z
   .strictObject({
     model: name.optional().describe('That the list is for; default: ASR_MODEL'),
     words: hotWordsSchema.optional(),
-    file: z
-      .string()
-      .min(1)
-      .max(512)
-      .refine(isBeside, 'expected a path below the directory of this file')
-      .optional()
-      .describe('In place of words: a file of them, by its path from this one'),
+    file: pathBeside.optional().describe('In place of words: a file of them, by its path from this one'),
   })
   .refine(
     ({ words, file }) => (words === undefined) !== (file === undefined),
@@ -132,10 +149,7 @@ export const routesSchema = z.strictObject({
     .optional()
     .describe('All lists of the account whose id begins so are those of this file, and of no other'),
   vocabularies: z.record(name, vocabulary).default({}).describe('Hot words, by name'),
-  rules: z
-    .array(z.strictObject({ name, when: when.prefault({}), set: settings.prefault({}) }))
-    .max(RULES_MAX)
-    .describe('Asked in this order; the first that matches decides'),
+  rules: z.array(rule).max(RULES_MAX).describe('Asked in this order; the first that matches decides'),
 });
 
 export type RoutesFile = z.infer<typeof routesSchema>;

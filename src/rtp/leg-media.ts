@@ -159,6 +159,16 @@ export class LegMedia {
     return this.#protect(this.#rtcp.goodbye(nowMs));
   }
 
+  /** Ours, of reports and of packets. */
+  get ownSsrc(): number {
+    return this.#rtcp.ssrc;
+  }
+
+  /** A packet of ours as it goes out. */
+  protectRtp(packet: Buffer): Buffer {
+    return this.#security === undefined ? packet : this.#security.protectRtp(packet);
+  }
+
   /** What a new offer protects the leg by; packets under the keys before are taken for a while. */
   secure(terms: SrtpTerms | undefined): void {
     if (terms === undefined) this.#security = undefined;
@@ -196,7 +206,7 @@ export class LegMedia {
     this.#watch.expect(expected, nowMs);
   }
 
-  /** Who spoke last, for whoever has these ports next. */
+  /** Who speaks, and who spoke last, for whoever has these ports next. */
   get lastSource(): LastSource | undefined {
     return this.#source.lastSource;
   }

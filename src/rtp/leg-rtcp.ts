@@ -1,6 +1,6 @@
 import { RtcpSrPacket } from 'werift-rtp';
 
-import { type LastSenderReport, ReceiverReports } from './receiver-report.ts';
+import { type LastSenderReport, OwnReports, type SentFigures } from './own-reports.ts';
 import type { ReceptionStatistics } from './reception.ts';
 import { parseRtcp } from './rtcp.ts';
 import { SenderClock } from './sender-clock.ts';
@@ -22,6 +22,8 @@ export interface LegRtcpOptions {
   /** From 0 to 1. */
   readonly random: () => number;
   readonly source: RtcpSource;
+  /** What we send; undefined where the leg only listens. */
+  readonly sent?: () => SentFigures | undefined;
   /** The source said that it leaves. It may be wrong, so nothing ends by it. Once for each source. */
   readonly onGoodbye?: () => void;
 }
@@ -55,21 +57,23 @@ export interface LegRtcpCounters {
 export class LegRtcp {
   readonly #options: LegRtcpOptions;
   readonly #clock = new SenderClock();
-  #reports: ReceiverReports;
+  #reports: OwnReports;
   #ssrc: number;
   #dueMs: number | undefined;
   #source: number | undefined;
   #lastSenderReport: LastSenderReport | undefined;
   #packets = 0;
   #malformed = 0;
-  #sent = 0;
+  #reportsSent = 0;
+  /** Of ours, at the last two reports. */
+  #packetsSent: readonly [number, number] = [0, 0];
   #ignored = 0;
   #goodbyes = 0;
 
   constructor(options: LegRtcpOptions) {
     this.#options = options;
     this.#ssrc = options.ssrc;
-    this.#reports = new ReceiverReports(options.ssrc, options.cname);
+    this.#reports = new OwnReports(options.ssrc, options.cname);
   }
 
   /**
@@ -103,9 +107,14 @@ export class LegRtcp {
     return this.#write(nowMs);
   }
 
+  /** Ours on the leg, in packets as in reports; another one where the peer has the same. */
+  get ssrc(): number {
+    return this.#ssrc;
+  }
+
   /** The last report, with a BYE; undefined where nothing was ever sent, since then none may be (§6.3.7). */
   goodbye(nowMs: number): Buffer | undefined {
-    if (this.#sent === 0) return undefined;
+    if (this.#reportsSent === 0 && (this.#options.sent?.()?.packetCount ?? 0) === 0) return undefined;
     return Buffer.concat([this.#write(nowMs), this.#reports.goodbye()]);
   }
 
@@ -118,7 +127,7 @@ export class LegRtcp {
     return {
       rtcpPackets: this.#packets,
       rtcpMalformed: this.#malformed,
-      rtcpReportsSent: this.#sent,
+      rtcpReportsSent: this.#reportsSent,
       senderReports: this.#clock.reports,
       senderReportsIgnored: this.#ignored,
       rtcpGoodbyes: this.#goodbyes,
@@ -144,8 +153,17 @@ export class LegRtcp {
 
   #write(nowMs: number): Buffer {
     const ssrc = this.#follow();
-    this.#sent++;
-    return this.#reports.write(ssrc, this.#options.source.statistics(), this.#lastSenderReport, nowMs);
+    this.#reportsSent++;
+    const statistics = this.#options.source.statistics();
+    return this.#reports.write(ssrc, statistics, this.#lastSenderReport, nowMs, this.#recentlySent());
+  }
+
+  /** §6.4: who sent since the last report but one is a sender. */
+  #recentlySent(): SentFigures | undefined {
+    const sent = this.#options.sent?.();
+    const [before, last] = this.#packetsSent;
+    this.#packetsSent = [last, sent?.packetCount ?? 0];
+    return sent !== undefined && sent.packetCount > before ? sent : undefined;
   }
 
   /** The SSRC of the leg's source now; another one than before has said nothing yet. */
@@ -158,7 +176,7 @@ export class LegRtcp {
     if (ssrc === this.#ssrc) {
       // §8.2: two members of one SSRC; we are the one that nobody knows yet.
       this.#ssrc = (this.#ssrc ^ 0x5555_5555) >>> 0;
-      this.#reports = new ReceiverReports(this.#ssrc, this.#options.cname);
+      this.#reports = new OwnReports(this.#ssrc, this.#options.cname);
     }
     return ssrc;
   }

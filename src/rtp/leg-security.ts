@@ -1,6 +1,7 @@
 import { SrtcpReceiver, SrtcpSender } from './srtcp.ts';
 import type { SrtpKey, SrtpTerms } from './srtp-key.ts';
 import { type SrtpFault, SrtpReceiver } from './srtp-receiver.ts';
+import { SrtpSender } from './srtp-sender.ts';
 
 /** One leg's protection in both directions, for RTP and RTCP; lives as long as the leg, keys may change. */
 export class LegSecurity {
@@ -8,20 +9,25 @@ export class LegSecurity {
   readonly #rtp: SrtpReceiver;
   #rtcp: SrtcpReceiver;
   #oldRtcp: SrtcpReceiver | undefined;
-  #sender: SrtcpSender;
+  #rtcpSender: SrtcpSender;
+  /** From the first packet on: most legs only listen. */
+  #rtpSender: SrtpSender | undefined;
 
   constructor(terms: SrtpTerms) {
     this.#terms = terms;
     this.#rtp = new SrtpReceiver(terms.suite, terms.remoteKeys);
     this.#rtcp = new SrtcpReceiver(terms.remoteKeys);
-    this.#sender = new SrtcpSender(terms.localKey);
+    this.#rtcpSender = new SrtcpSender(terms.localKey);
   }
 
   /** A new offer was answered. Keys that were repeated go on as if nothing had happened. */
   renew(terms: SrtpTerms): void {
     const before = this.#terms;
     this.#terms = terms;
-    if (!isSameKey(before.localKey, terms.localKey)) this.#sender = new SrtcpSender(terms.localKey);
+    if (!isSameKey(before.localKey, terms.localKey)) {
+      this.#rtcpSender = new SrtcpSender(terms.localKey);
+      this.#rtpSender?.rekey(terms.suite, terms.localKey);
+    }
     if (before.suite === terms.suite && areSameKeys(before.remoteKeys, terms.remoteKeys)) return;
     this.#rtp.rekey(terms.suite, terms.remoteKeys);
     this.#oldRtcp = this.#rtcp;
@@ -42,8 +48,14 @@ export class LegSecurity {
     return found;
   }
 
+  /** See `SrtpSender.protect`. */
+  protectRtp(packet: Buffer): Buffer {
+    this.#rtpSender ??= new SrtpSender(this.#terms.suite, this.#terms.localKey);
+    return this.#rtpSender.protect(packet);
+  }
+
   protectRtcp(compound: Buffer): Buffer {
-    return this.#sender.protect(compound);
+    return this.#rtcpSender.protect(compound);
   }
 }
 

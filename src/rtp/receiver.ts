@@ -3,10 +3,12 @@ import type { RemoteInfo } from 'node:dgram';
 
 import type { Clock } from '../clock.ts';
 import { toError } from '../errors.ts';
+import type { Pacer } from '../pacer.ts';
 import { within } from '../within.ts';
 import type { SignalledSource } from './latch-rule.ts';
 import { LegMedia } from './leg-media.ts';
 import type { LegMediaCounters } from './leg-media-counters.ts';
+import { LegPlayer, type SendTerms } from './leg-player.ts';
 import type { LegTicker } from './leg-ticker.ts';
 import type { MediaSink } from './media-sink.ts';
 import { isRtcp } from './packet.ts';
@@ -19,10 +21,14 @@ import type { TelephoneEvent } from './telephone-events.ts';
 
 /** How long the last report may take to leave. */
 const GOODBYE_WITHIN_MS = 500;
+/** A receiver that misses the first packets of SRTP cannot miss the first wrap with them. */
+const SEQUENCE_START_MAX = 2 ** 15;
 
 export interface LegReceiverOptions extends NegotiatedPayloads {
   readonly ports: PortPool;
   readonly ticker: LegTicker;
+  /** For legs that speak. */
+  readonly pacer: Pacer;
   readonly clock: Clock;
   /** Gets the leg's audio; see `LegAudio`. */
   readonly sink: MediaSink;
@@ -47,12 +53,15 @@ export interface LegReceiverOptions extends NegotiatedPayloads {
   readonly onFault?: (error: Error) => void;
 }
 
-/** What came to the leg's ports, and how often its sockets reported an error. */
+/** What came to the leg's ports and left them, and how often its sockets reported an error. */
 export interface LegReceiverCounters extends LegMediaCounters {
+  readonly packetsSent: number;
+  /** See `LegPlayer.packetsLeftOut`. */
+  readonly packetsLeftOut: number;
   readonly socketErrors: number;
 }
 
-/** One leg's two sockets and what they receive. */
+/** One leg's two sockets and what they receive; they also send, where the leg speaks. */
 export interface LegReceiver extends AsyncDisposable {
   readonly rtpPort: number;
   readonly rtcpPort: number;
@@ -71,6 +80,8 @@ export interface LegReceiver extends AsyncDisposable {
   renegotiate(payloads: NegotiatedPayloads): void;
   /** Whether the peer announced that it sends; while it did not, silence is not told. */
   expect(expected: 'media' | 'nothing'): void;
+  /** Begins the stream that the leg sends, which ends with `finish`. Once. */
+  speak(terms: SendTerms): LegPlayer;
   /** Whether packets that came are not handed out yet. */
   readonly holdsPackets: boolean;
   /** Hands out what is held, whatever it waits for; a key that is being pressed will not be told. */
@@ -102,6 +113,7 @@ class UdpLegReceiver implements LegReceiver {
   /** `opening`: nobody was told the port, so whatever comes is meant for somebody else. */
   #state: 'opening' | 'receiving' | 'ended' = 'opening';
   #socketErrors = 0;
+  #player: LegPlayer | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(options: LegReceiverOptions) {
@@ -129,6 +141,7 @@ class UdpLegReceiver implements LegReceiver {
         ssrc: randomInt(2 ** 32),
         cname: randomBytes(12).toString('base64'),
         random: Math.random,
+        sent: () => this.#player?.figures(),
         ...(onGoodbye === undefined ? {} : { onGoodbye }),
       },
       lastSource: ports.lastSource(this.rtpPort),
@@ -149,7 +162,28 @@ class UdpLegReceiver implements LegReceiver {
   }
 
   counters(): LegReceiverCounters {
-    return { ...this.#media.counters(), socketErrors: this.#socketErrors };
+    const { packetsSent = 0, packetsLeftOut = 0 } = this.#player ?? {};
+    return { ...this.#media.counters(), packetsSent, packetsLeftOut, socketErrors: this.#socketErrors };
+  }
+
+  speak(terms: SendTerms): LegPlayer {
+    const { pacer } = this.#options;
+    const media = this.#media;
+    this.#player = new LegPlayer({
+      terms,
+      start: { sequenceNumber: randomInt(SEQUENCE_START_MAX), timestamp: randomInt(2 ** 32) },
+      pacer,
+      clock: this.#clock,
+      ssrc: () => media.ownSsrc,
+      source: () => media.lastSource,
+      protect: (packet) => media.protectRtp(packet),
+      send: (packet, target) => void this.#pair!.send(packet, target),
+      onFault: (error) => {
+        this.#fail(error);
+      },
+    });
+    if (this.#state !== 'receiving') this.#player.end();
+    return this.#player;
   }
 
   relatch(signalled?: SignalledSource): void {
@@ -255,6 +289,7 @@ class UdpLegReceiver implements LegReceiver {
 
   #end(): void {
     this.#state = 'ended';
+    this.#player?.end();
     this.#options.ticker.remove(this);
   }
 

@@ -24,7 +24,7 @@ export class RtcpRoute {
   #heard: RtcpTarget | undefined;
 
   constructor(signalled: SignalledRtcp | undefined) {
-    this.#signalled = usable(signalled);
+    this.#signalled = usableTarget(signalled);
   }
 
   get target(): RtcpTarget | undefined {
@@ -41,7 +41,7 @@ export class RtcpRoute {
   /** A new description. One that says the same as before changes nothing. */
   redirect(signalled: SignalledRtcp | undefined): void {
     const before = this.#signalled;
-    this.#signalled = usable(signalled);
+    this.#signalled = usableTarget(signalled);
     const isSame =
       before?.address === this.#signalled?.address &&
       before?.port === this.#signalled?.port &&
@@ -51,7 +51,7 @@ export class RtcpRoute {
 }
 
 /** A name would have to be looked up, and port 0 or above 65,535 is none. */
-function usable(signalled: SignalledRtcp | undefined): RtcpTarget | undefined {
+export function usableTarget(signalled: SignalledRtcp | undefined): RtcpTarget | undefined {
   if (signalled?.address === undefined || !ipaddr.isValid(signalled.address)) return undefined;
   if (signalled.port < 1 || signalled.port > 65_535) return undefined;
   return { address: signalled.address, port: signalled.port, socket: signalled.socket };

@@ -59,17 +59,15 @@ export class SrtpCipher {
     tagBytes: number,
     rolloverCounter: number,
   ): boolean {
-    this.#innerPad.copy(innerMessage);
-    datagram.copy(innerMessage, SHA1_BLOCK_BYTES, 0, end);
-    innerMessage.writeUInt32BE(rolloverCounter, SHA1_BLOCK_BYTES + end);
-    const inner = hash('sha1', innerMessage.subarray(0, SHA1_BLOCK_BYTES + end + ROC_BYTES), 'binary');
-    this.#outerPad.copy(outerMessage);
-    outerMessage.write(inner, SHA1_BLOCK_BYTES, 'latin1');
-    const digest = hash('sha1', outerMessage, 'binary');
-
+    const digest = this.#digest(datagram, end, rolloverCounter);
     let difference = 0;
     for (let i = 0; i < tagBytes; i++) difference |= digest.charCodeAt(i) ^ datagram[tagBegin + i]!;
     return difference === 0;
+  }
+
+  /** Writes the tag of `datagram[0, end)` from `tagBegin` to the datagram's end. */
+  sign(datagram: Buffer, end: number, tagBegin: number, rolloverCounter: number): void {
+    datagram.write(this.#digest(datagram, end, rolloverCounter), tagBegin, 'latin1');
   }
 
   /** Encrypts or decrypts `datagram[begin, end)` in place; counter mode makes no difference between the two. */
@@ -77,6 +75,17 @@ export class SrtpCipher {
     if (end <= begin) return;
     const keyStream = this.#keyStream(readSsrc(datagram), packetIndex, end - begin);
     for (let i = begin; i < end; i++) datagram[i]! ^= keyStream[i - begin]!;
+  }
+
+  /** HMAC-SHA1 of `datagram[0, end)` and the rollover counter behind it (§4.2), a character an octet. */
+  #digest(datagram: Buffer, end: number, rolloverCounter: number): string {
+    this.#innerPad.copy(innerMessage);
+    datagram.copy(innerMessage, SHA1_BLOCK_BYTES, 0, end);
+    innerMessage.writeUInt32BE(rolloverCounter, SHA1_BLOCK_BYTES + end);
+    const inner = hash('sha1', innerMessage.subarray(0, SHA1_BLOCK_BYTES + end + ROC_BYTES), 'binary');
+    this.#outerPad.copy(outerMessage);
+    outerMessage.write(inner, SHA1_BLOCK_BYTES, 'latin1');
+    return hash('sha1', outerMessage, 'binary');
   }
 
   /** §4.1.1: IV = (salt · 2¹⁶) XOR (SSRC · 2⁶⁴) XOR (index · 2¹⁶), and block j is encrypted under IV + j. */

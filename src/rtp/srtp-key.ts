@@ -6,6 +6,12 @@ import type { Secret } from '../secret.ts';
  */
 export type SrtpSuite = 'AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32';
 
+/** Octets of the authentication tag of an RTP packet. */
+export const SRTP_TAG_BYTES: Readonly<Record<SrtpSuite, number>> = {
+  AES_CM_128_HMAC_SHA1_80: 10,
+  AES_CM_128_HMAC_SHA1_32: 4,
+};
+
 /** Octets of a master key with the master salt behind it: 128 and 112 bits. */
 export const MASTER_KEY_BYTES = 16;
 export const KEY_AND_SALT_BYTES = 30;

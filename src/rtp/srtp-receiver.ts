@@ -1,12 +1,8 @@
 import { ReplayWindow } from './replay-window.ts';
 import { deriveSessionKeys, PROTECTED_MAX_BYTES, SrtpCipher } from './srtp-cipher.ts';
-import type { SrtpKey, SrtpSuite } from './srtp-key.ts';
+import { SRTP_TAG_BYTES, type SrtpKey, type SrtpSuite } from './srtp-key.ts';
 
 const HEADER_BYTES = 12;
-const TAG_BYTES: Readonly<Record<SrtpSuite, number>> = {
-  AES_CM_128_HMAC_SHA1_80: 10,
-  AES_CM_128_HMAC_SHA1_32: 4,
-};
 /** Sources whose indices are remembered; beyond it the first one is forgotten. */
 const SOURCES_MAX = 16;
 /** So many packets under new keys, and none under the old ones is taken any more. */
@@ -66,7 +62,7 @@ class KeySet {
   packets = 0;
 
   constructor(suite: SrtpSuite, keys: readonly SrtpKey[]) {
-    this.#tagBytes = TAG_BYTES[suite];
+    this.#tagBytes = SRTP_TAG_BYTES[suite];
     this.#mkiBytes = keys[0]?.mki?.length ?? 0;
     this.#ciphers = keys.map(({ mki, keyAndSalt }) => ({
       mki,

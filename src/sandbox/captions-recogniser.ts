@@ -1,3 +1,4 @@
+import { VoiceActivity, type VoiceEvent } from '../audio/voice-activity.ts';
 import type { Caption } from '../caption/caption.ts';
 import { markDamaged, speechPlaceholder } from '../caption/placeholder.ts';
 import { type CaptionEvent, CaptionReader } from '../caption/reader.ts';
@@ -8,7 +9,6 @@ import type {
   RecognitionWord,
   SandboxRecogniser,
 } from './recogniser.ts';
-import { VoiceActivity, type VoiceEvent } from './voice-activity.ts';
 
 /**
  * No recogniser at all: reads the captions that our sample recordings carry inside their audio. Speech without a

@@ -22,15 +22,22 @@ export interface AnswerSession {
   readonly version: number;
   /** The address that media is to be sent to. */
   readonly address: string;
+  readonly side: MediaSide;
 }
 
-/**
- * The direction that a receiver answers with. A recorder never sends, so whatever lets the peer send becomes
- * `recvonly` (RFC 7866 §7.1.1).
- */
-export function answerDirection(offered: Direction): Direction {
-  return offered === 'sendonly' || offered === 'sendrecv' ? 'recvonly' : 'inactive';
+/** `listens`: a recorder, which never sends (RFC 7866 §7.1.1). `speaks`: it plays prompts as well. */
+export type MediaSide = 'listens' | 'speaks';
+
+/** The direction that we answer with (RFC 3264 §6.1): all that the peer lets us do and that we would. */
+export function answerDirection(offered: Direction, side: MediaSide): Direction {
+  const mayListen = offered === 'sendonly' || offered === 'sendrecv';
+  const maySpeak = side === 'speaks' && (offered === 'recvonly' || offered === 'sendrecv');
+  if (mayListen) return maySpeak ? 'sendrecv' : 'recvonly';
+  return maySpeak ? 'sendonly' : 'inactive';
 }
+
+/** The direction that we offer. */
+export const offerDirection = (side: MediaSide): Direction => (side === 'speaks' ? 'sendrecv' : 'recvonly');
 
 /**
  * Writes the answer: one m-line per offered one, same order; refused ones keep their words and get port 0
@@ -44,7 +51,10 @@ export function writeAnswer(offer: SdpOffer, answers: readonly LineAnswer[], ses
       const chosen = line.g711[0];
       return answer?.kind !== 'accept' || chosen === undefined
         ? refusedLine(line)
-        : acceptedLine(line, answer, session, { g711: [chosen], direction: answerDirection(line.direction) });
+        : acceptedLine(line, answer, session, {
+            g711: [chosen],
+            direction: answerDirection(line.direction, session.side),
+          });
     }),
   );
 }

@@ -3,6 +3,7 @@ import {
   acceptedLine,
   type AnswerSession,
   type LineAnswer,
+  offerDirection,
   refusedLine,
   writeSession,
 } from './sdp-answer.ts';
@@ -75,8 +76,8 @@ export interface OwnLine {
 }
 
 /**
- * Writes our offer. A line that is open says `recvonly` also where the peer holds it just now: whoever asks us
- * to offer may want to go on (RFC 6337 §5.3).
+ * Writes our offer. A line that is open says all that we would do also where the peer holds it just now: whoever
+ * asks us to offer may want to go on (RFC 6337 §5.3).
  */
 export function writeOffer(lines: readonly OwnLine[], session: AnswerSession): string {
   return writeSession(
@@ -84,7 +85,7 @@ export function writeOffer(lines: readonly OwnLine[], session: AnswerSession): s
     lines.map(({ line, ports }) =>
       ports.kind === 'refuse'
         ? refusedLine(line)
-        : acceptedLine(line, ports, session, { g711: line.g711, direction: 'recvonly' }),
+        : acceptedLine(line, ports, session, { g711: line.g711, direction: offerDirection(session.side) }),
     ),
   );
 }

@@ -14,7 +14,11 @@ with given as materialized (
       as t (call_id, event_no, leg_id, at, kind, detail)
    where not exists (select from forgotten_calls where forgotten_calls.call_id = t.call_id)
 ), call as (
-  insert into calls (id) select distinct call_id from given order by 1 on conflict do nothing returning 1
+  insert into calls (id)
+  select distinct call_id from given
+   where not exists (select from calls where calls.id = call_id and calls.id = any($1))
+   order by 1
+  on conflict do nothing returning 1
 )
 insert into call_events (call_id, event_no, leg_id, at, kind, detail)
 select call_id, event_no, leg_id, at, kind, detail::jsonb

@@ -30,11 +30,18 @@ with given as materialized (
             emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs)
    where not exists (select from forgotten_calls where forgotten_calls.call_id = t.call_id)
 ), call as (
-  insert into calls (id) select distinct call_id from given order by 1 on conflict do nothing returning 1
+  insert into calls (id)
+  select distinct call_id from given
+   where not exists (select from calls where calls.id = call_id and calls.id = any($1))
+   order by 1
+  on conflict do nothing returning 1
 ), leg as (
   insert into legs (id, call_id, leg_no)
   select distinct on (leg_id) leg_id, call_id, leg_no
-    from given where (select count(*) from call) >= 0 order by leg_id
+    from given
+   where (select count(*) from call) >= 0
+     and not exists (select from legs where legs.id = leg_id and legs.id = any($2))
+   order by leg_id
   on conflict do nothing
   returning 1
 ), written as (

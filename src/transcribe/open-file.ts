@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 
-import { readWav, type WavAudio } from '../caller/wav.ts';
+import { readWav, type WavAudio } from '../audio/wav.ts';
 import type { AudioFile } from '../dashscope/audio-file.ts';
 import { type AudioFacts, HEADER_BYTES, readAudioHeader } from '../dashscope/audio-header.ts';
 import type { AudioFormat } from '../dashscope/models.ts';

@@ -23,10 +23,15 @@ it('gives a leg’s recording what its recogniser gets, and both nothing but sil
   const tap = new LegTap(recorder, live.sink);
   const before = [audio(160), loss(160), audio(160)];
   tell(before, [tap]);
-  tap.mute();
-  tap.mute();
-  tell([audio(160), loss(80), audio(80)], [tap]);
-  tap.unmute();
+  tap.mute('pause');
+  tap.mute('gate');
+  tap.mute('gate');
+  tell([audio(160), loss(80)], [tap]);
+  tap.unmute('gate');
+  tap.unmute('gate');
+  expect([tap.isMuted, tap.isMutedBy('gate')]).toEqual([true, false]);
+  tell([audio(80)], [tap]);
+  tap.unmute('pause');
   tell([audio(160)], [tap]);
   tap.end();
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { readWav } from '../../src/caller/wav.ts';
+import { readWav } from '../../src/audio/wav.ts';
 import type { CallId } from '../../src/ids.ts';
 import { RecordedLeg } from '../../src/recording/recorded-leg.ts';
 import { loadEvents } from '../../src/store/load-events.ts';

@@ -202,7 +202,7 @@ test('the peer hangs up: its BYE is answered, the audio stops, and no BYE is sen
     legs: [{ ...numbered('1'), codes: new Uint8Array(80_000) }],
   });
   const ack = await stub.request('ACK');
-  stub.send(inDialog('BYE', stub, ack));
+  stub.send(stub.inDialog('BYE', ack));
   const report = await placed;
   expect(await stub.response()).toMatch(/^SIP\/2\.0 200/);
   expect(report.outcome).toEqual({ kind: 'ended-by-peer' });
@@ -215,7 +215,7 @@ test('OPTIONS within the call is answered while the audio goes on', async () => 
   await using caller = await callerTo(stub);
   const placed = caller.placeCall({ mode: 'plain', legs: [numbered('1')] });
   const ack = await stub.request('ACK');
-  stub.send(inDialog('OPTIONS', stub, ack));
+  stub.send(stub.inDialog('OPTIONS', ack));
   expect(await stub.response()).toMatch(/^SIP\/2\.0 200/);
   expect((await placed).legs).toMatchObject([{ packetsSent: 15 }]);
 });
@@ -284,20 +284,3 @@ test('many calls at once keep their own Call-IDs, SSRCs and audio', async () => 
   // No more packets at once than the stub's socket buffer holds while this process is busy.
   expect(stub.packets).toHaveLength(10 * 2 * 15);
 });
-
-/** A request of the stub within the dialog that an ACK belongs to. */
-function inDialog(method: string, stub: UasStub, ack: StubRequest): string {
-  const contact = /<(sip:[^>]+)>/.exec(stub.requests[0]?.header('contact') ?? '')?.[1] ?? '';
-  return [
-    `${method} ${contact} SIP/2.0`,
-    `Via: SIP/2.0/UDP 127.0.0.1:${stub.port};branch=z9hG4bK${method}`,
-    `From: ${ack.header('to')}`,
-    `To: ${ack.header('from')}`,
-    `Call-ID: ${ack.header('call-id')}`,
-    `CSeq: 1 ${method}`,
-    'Max-Forwards: 70',
-    'Content-Length: 0',
-    '',
-    '',
-  ].join('\r\n');
-}

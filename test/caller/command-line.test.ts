@@ -57,8 +57,25 @@ test('every option reaches its place', () => {
       header: ['X-Ucid:42'],
       from: 'sip:1@x',
       party: [{ role: 'agent', name: '李娜', aor: 'sip:8001@pbx' }],
+      keys: [],
     },
   });
+});
+
+test('a call that is listened to: keys, the wait for the BYE, and the file', () => {
+  const args = '--plain --keys 5s:#,8.5s:1* --until-bye 90 --heard heard.wav';
+  expect(readCommandLine(args.split(' '))).toMatchObject({
+    options: {
+      keys: [
+        { atMs: 5_000, key: '#' },
+        { atMs: 8_500, key: '1' },
+        { atMs: 8_500, key: '*' },
+      ],
+      untilBye: 90_000,
+      heard: 'heard.wav',
+    },
+  });
+  expect(readCommandLine(['--until-bye'])).toMatchObject({ options: { untilBye: 60_000 } });
 });
 
 test('SRTP has tags of 80 bits where nothing else is asked', () => {
@@ -79,6 +96,20 @@ describe('lists', () => {
       ['--codec', 'opus'],
       ['--codec: found opus; expected PCMA or PCMU, or one for each leg such as PCMA,PCMU'],
     ],
+    [
+      ['--keys', '5s:E'],
+      ['--keys: found 5s:E; expected times to 3600 s and keys, such as 5s:# or 2s:12,8.5s:*'],
+    ],
+    [
+      ['--keys', '9999s:#'],
+      ['--keys: found 9999s:#; expected times to 3600 s and keys, such as 5s:# or 2s:12,8.5s:*'],
+    ],
+    [['--until-bye', '0'], ['--until-bye: found 0; expected a whole number from 1 to 3600']],
+    [
+      ['--heard', 'x.wav', '--calls', '2'],
+      ['--heard: needs --plain', '--heard: is of one call'],
+    ],
+    [['--plain', '--heard'], ['--heard: the value is missing']],
     [['--srtp', '64'], ['--srtp: found 64; expected nothing, 80 or 32']],
     [['--srtp-mixed'], ['--srtp-mixed: needs --srtp']],
     [['--what', 'a.wav'], ['--what: there is no such option']],

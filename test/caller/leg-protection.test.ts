@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import { LegProtection, newMasterKey } from '../../src/caller/leg-protection.ts';
 import { SrtpReceiver } from '../../src/rtp/srtp-receiver.ts';
+import { SrtpSender } from '../../src/rtp/srtp-sender.ts';
 import { codes, rtpDatagram } from '../support/rtp-stream.ts';
 import { srtpKey } from '../support/srtp-stream.ts';
 
@@ -29,3 +30,18 @@ test('reports of another key are not read', () => {
   expect(own!.unprotectRtcp(other!.protectRtcp(report))).toBeUndefined();
   expect(own!.unprotectRtcp(Buffer.from([1, 2]))).toBeUndefined();
 });
+
+test.each(['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32'] as const)(
+  'opens what the other side sends, across a wrap, and nothing else: %s',
+  (suite) => {
+    const key = newMasterKey();
+    const [sender, protection] = [new SrtpSender(suite, srtpKey(key)), new LegProtection(suite, key)];
+    for (let sequenceNumber = 65_530; sequenceNumber < 65_545; sequenceNumber++) {
+      const plain = rtpDatagram({ sequenceNumber, payload: codes(sequenceNumber, 160) });
+      expect(protection.unprotect(sender.protect(plain))).toEqual(plain);
+    }
+    const other = new SrtpSender(suite, srtpKey(newMasterKey()));
+    expect(protection.unprotect(other.protect(rtpDatagram({ sequenceNumber: 65_546 })))).toBeUndefined();
+    expect(protection.unprotect(Buffer.from([0x80, 0, 1]))).toBeUndefined();
+  },
+);

@@ -39,6 +39,26 @@ test('a call is one line and each leg another, with the faults that it had', () 
   ]);
 });
 
+test('what came back is a line below its leg', () => {
+  const clock = { p50Ms: 0.3, p99Ms: 1.2, maxMs: 3.4, driftMs: 0.1, driftPpm: -2.5 };
+  const heard = {
+    packets: 500,
+    lost: 1,
+    outOfOrder: 0,
+    unreadable: 0,
+    foreign: 0,
+    ssrcs: 1,
+    talkspurts: 1,
+    leaps: 0,
+    durationMs: 10_000,
+    clock,
+  };
+  expect(reportLines(report({ kind: 'completed' }, [{ ...leg, heard }]))[2]).toBe(
+    '    heard 500 packets in 10.0 s, 1 lost, 0 out of order, 0 unreadable, 0 from elsewhere, 1 SSRC, 1 talkspurts, ' +
+      '0 leaps of the timestamp; arrivals off the RTP clock: p50 0.3 p99 1.2 max 3.4 ms, drift 0.1 ms (-2.5 ppm)',
+  );
+});
+
 test('the summary counts calls by what became of them', () => {
   const refused: CallOutcome = { kind: 'refused', status: 503, message: 'the peer answered INVITE with 503' };
   const outcomes: CallOutcome[] = [refused, { kind: 'completed' }, { kind: 'completed' }];

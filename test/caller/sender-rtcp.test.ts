@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { RtcpSrPacket } from 'werift-rtp';
 
 import { SenderRtcp } from '../../src/caller/sender-rtcp.ts';
-import { ReceiverReports } from '../../src/rtp/receiver-report.ts';
+import { OwnReports } from '../../src/rtp/own-reports.ts';
 import { ReceptionStatistics } from '../../src/rtp/reception.ts';
 import { parseRtcp } from '../../src/rtp/rtcp.ts';
 
@@ -28,7 +28,7 @@ test('it keeps what the receiver tells, also that it got more than was sent', ()
   expect(rtcp.figures).toEqual({ receiverReports: 0, reportedLost: undefined, reportedJitterMs: undefined });
   const statistics = new ReceptionStatistics();
   for (const sequence of [1, 1, 2]) statistics.count(sequence);
-  rtcp.take(new ReceiverReports(7, 'abcdefghijklmnop').write(SSRC, statistics, undefined, 0));
+  rtcp.take(new OwnReports(7, 'abcdefghijklmnop').write(SSRC, statistics, undefined, 0, undefined));
   rtcp.take(Buffer.from('nonsense'));
   expect(rtcp.figures).toEqual({ receiverReports: 1, reportedLost: -1, reportedJitterMs: 0 });
 });

@@ -138,6 +138,23 @@ export class UasStub implements AsyncDisposable {
     return this.responses[0]!;
   }
 
+  /** A request of the stub in the dialog that an ACK belongs to. */
+  inDialog(method: string, ack: StubRequest): string {
+    const contact = /<(sip:[^>]+)>/.exec(this.requests[0]?.header('contact') ?? '')?.[1] ?? '';
+    return [
+      `${method} ${contact} SIP/2.0`,
+      `Via: SIP/2.0/UDP 127.0.0.1:${this.port};branch=z9hG4bK${method}`,
+      `From: ${ack.header('to')}`,
+      `To: ${ack.header('from')}`,
+      `Call-ID: ${ack.header('call-id')}`,
+      `CSeq: 1 ${method}`,
+      'Max-Forwards: 70',
+      'Content-Length: 0',
+      '',
+      '',
+    ].join('\r\n');
+  }
+
   /** Answers the audio lines of an offer, each at a socket of its own; `refuse` names lines that get port 0. */
   async answerTo(invite: StubRequest, refuse: readonly number[] = []): Promise<string> {
     const lines = [...invite.body.matchAll(/^m=audio \d+ RTP\/AVP (.*)\r?$/gm)];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { expect, it, vi } from 'vitest';
 
-import { readWav } from '../../src/caller/wav.ts';
+import { readWav } from '../../src/audio/wav.ts';
 import { CaptionReader } from '../../src/caption/reader.ts';
 import { loadEvents } from '../../src/store/load-events.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';

@@ -163,6 +163,8 @@ async function flood(
 export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
   const { onProgress, seed } = options;
   const dataDir = await mkdtemp(join(tmpdir(), 'callscribe-fuzz-'));
+  // Before the service: it goes after it.
+  await using _ = { [Symbol.asyncDispose]: () => rm(dataDir, { recursive: true, force: true }) };
   await using service = await FuzzedService.start({
     SIP_LISTEN: 'udp:127.0.0.1:0,tcp:127.0.0.1:0',
     HTTP_LISTEN: '127.0.0.1:0',
@@ -179,75 +181,71 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     FUZZ_SIP_T1_MS: String(options.sipT1Ms),
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
   });
-  try {
-    const legs = await planCalls(options.sentences);
-    const settleMs = 128 * options.sipT1Ms + 60_000;
-    onProgress('ten calls in the quiet, and a first breeze');
-    const quietIds = await placeTen(service, legs);
-    const breeze = await flood(
-      service,
-      options,
-      { sip: options.sipMessages / 20, rtp: options.rtpPackets / 20 },
-      seed + 1,
-    );
-    await settle(service, settleMs, onProgress);
-    const quiet = await storedOf(service, quietIds);
-    if (quiet.some((speech) => speech?.state !== 'complete' || speech.sentences.length === 0)) {
-      throw new Error('calls in the quiet were not recognised: there is nothing to compare with');
-    }
-    const before = await service.snapshot({ collect: true });
+  const legs = await planCalls(options.sentences);
+  const settleMs = 128 * options.sipT1Ms + 60_000;
+  onProgress('ten calls in the quiet, and a first breeze');
+  const quietIds = await placeTen(service, legs);
+  const breeze = await flood(
+    service,
+    options,
+    { sip: options.sipMessages / 20, rtp: options.rtpPackets / 20 },
+    seed + 1,
+  );
+  await settle(service, settleMs, onProgress);
+  const quiet = await storedOf(service, quietIds);
+  if (quiet.some((speech) => speech?.state !== 'complete' || speech.sentences.length === 0)) {
+    throw new Error('calls in the quiet were not recognised: there is nothing to compare with');
+  }
+  const before = await service.snapshot({ collect: true });
 
-    onProgress('ten calls in the storm');
-    const beganMs = performance.now();
-    const storm = flood(service, options, { sip: options.sipMessages, rtp: options.rtpPackets }, seed);
-    const rounds: (readonly string[])[] = [];
-    let isOver = false;
-    const over = storm.finally(() => (isOver = true));
-    over.catch(() => undefined);
-    while (!isOver) {
-      rounds.push(await placeTen(service, legs));
-      onProgress(`${CALLS * rounds.length} calls`);
-    }
-    const { sip, rtp } = await storm;
-    const seconds = Math.round((performance.now() - beganMs) / 1_000);
-    onProgress('quiet again: waiting for what is still going on');
-    const left = await settle(service, settleMs, onProgress);
-    const changed: string[] = [];
-    for (const ids of rounds) {
-      for (const [callNo, speech] of (await storedOf(service, ids)).entries()) {
-        const [found = '', wanted = ''] = [speech, quiet[callNo]].map((of) => JSON.stringify(of?.sentences));
-        if (found !== wanted || speech?.state !== 'complete') {
-          changed.push(`call ${callNo}, ${speech?.state ?? 'not stored'}: ${found} instead of ${wanted}`);
-        }
+  onProgress('ten calls in the storm');
+  const beganMs = performance.now();
+  const storm = flood(service, options, { sip: options.sipMessages, rtp: options.rtpPackets }, seed);
+  const rounds: (readonly string[])[] = [];
+  let isOver = false;
+  const over = storm.finally(() => (isOver = true));
+  over.catch(() => undefined);
+  while (!isOver) {
+    rounds.push(await placeTen(service, legs));
+    onProgress(`${CALLS * rounds.length} calls`);
+  }
+  const { sip, rtp } = await storm;
+  const seconds = Math.round((performance.now() - beganMs) / 1_000);
+  onProgress('quiet again: waiting for what is still going on');
+  const left = await settle(service, settleMs, onProgress);
+  const changed: string[] = [];
+  for (const ids of rounds) {
+    for (const [callNo, speech] of (await storedOf(service, ids)).entries()) {
+      const [found = '', wanted = ''] = [speech, quiet[callNo]].map((of) => JSON.stringify(of?.sentences));
+      if (found !== wanted || speech?.state !== 'complete') {
+        changed.push(`call ${callNo}, ${speech?.state ?? 'not stored'}: ${found} instead of ${wanted}`);
       }
     }
-    onProgress(`${CALLS * rounds.length} calls, ${changed.length} of them changed`);
-    const after = await service.snapshot({ collect: true });
-    await Promise.all([sip.close(), rtp.close(), breeze.sip.close(), breeze.rtp.close()]);
-    const short = ({ heapBytes, rssBytes, handles }: Snapshot): FuzzReport['before'] => ({
-      heapBytes,
-      rssBytes,
-      handles,
-    });
-    return {
-      seed,
-      sip: sip.sent,
-      statuses: sip.statuses,
-      rtpPackets: rtp.sent,
-      seconds,
-      calls: CALLS * rounds.length,
-      changedCalls: changed,
-      heapGrowthBytes: after.heapBytes - before.heapBytes,
-      before: short(before),
-      after: short(after),
-      left,
-      errors: after.errors,
-      lines: after.lines,
-      failures: after.failures,
-    };
-  } finally {
-    await rm(dataDir, { recursive: true, force: true });
   }
+  onProgress(`${CALLS * rounds.length} calls, ${changed.length} of them changed`);
+  const after = await service.snapshot({ collect: true });
+  await Promise.all([sip.close(), rtp.close(), breeze.sip.close(), breeze.rtp.close()]);
+  const short = ({ heapBytes, rssBytes, handles }: Snapshot): FuzzReport['before'] => ({
+    heapBytes,
+    rssBytes,
+    handles,
+  });
+  return {
+    seed,
+    sip: sip.sent,
+    statuses: sip.statuses,
+    rtpPackets: rtp.sent,
+    seconds,
+    calls: CALLS * rounds.length,
+    changedCalls: changed,
+    heapGrowthBytes: after.heapBytes - before.heapBytes,
+    before: short(before),
+    after: short(after),
+    left,
+    errors: after.errors,
+    lines: after.lines,
+    failures: after.failures,
+  };
 }
 
 export const SHORT_FORM = {

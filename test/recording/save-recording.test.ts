@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { LegAudioSource } from '../../src/asr/audio-source.ts';
-import { readWav } from '../../src/caller/wav.ts';
+import { readWav } from '../../src/audio/wav.ts';
 import { crc32 } from '../../src/crc32.ts';
 import { CallscribeError } from '../../src/errors.ts';
 import { newCallId } from '../../src/ids.ts';

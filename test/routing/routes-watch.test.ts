@@ -1,11 +1,12 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { silentLogger } from '../../src/log.ts';
-import { RoutesWatch } from '../../src/routing/routes-watch.ts';
+import type { LoadPrompt } from '../../src/routing/prompts-beside.ts';
+import { RoutesWatch, type RoutesWatchOptions } from '../../src/routing/routes-watch.ts';
 
 const MODEL = 'paraformer-realtime-8k-v2';
 
@@ -14,7 +15,7 @@ let file: string;
 let outcomes: string[];
 let watch: RoutesWatch | undefined;
 
-const open = async (): Promise<RoutesWatch> =>
+const open = async (options: Partial<RoutesWatchOptions> = {}): Promise<RoutesWatch> =>
   (watch = await RoutesWatch.open({
     file,
     logger: silentLogger,
@@ -22,6 +23,7 @@ const open = async (): Promise<RoutesWatch> =>
     model: MODEL,
     readRoles: () => [],
     onReading: (outcome) => outcomes.push(outcome),
+    ...options,
   }));
 const names = (): readonly string[] | undefined => watch?.routes.rules.map(({ name }) => name);
 
@@ -53,6 +55,31 @@ it('a changed file is taken; a wrong one is not, and those before it stay in for
   await rename(`${file}.new`, file);
   await expect.poll(() => outcomes.at(-1)).toBe('taken');
   expect(names()).toEqual(['moved-into-place']);
+});
+
+it('a changed greeting is taken as changed rules are; one that cannot be played leaves the one before it in force', async () => {
+  const heard = (): number | undefined => watch?.routes.rules[0]?.settings.voicemail?.greeting?.PCMU.length;
+  const greeting = join(directory, 'sounds', 'greeting.wav');
+  const loadPrompt: LoadPrompt = async (from, { path, maxMs }) => {
+    const bytes = await readFile(join(from, path));
+    const isGood = bytes.length * 1_000 <= maxMs;
+    return isGood
+      ? { kind: 'prompt', prompt: { PCMU: bytes, PCMA: bytes } }
+      : { kind: 'fault', what: 'too long' };
+  };
+  await mkdir(join(directory, 'sounds'));
+  await writeFile(greeting, 'hello');
+  await writeFile(
+    file,
+    'rules: [{ name: a, set: { mode: voicemail, voicemail: { greeting: sounds/greeting.wav, beep: sounds/greeting.wav } } }]',
+  );
+  await open({ loadPrompt });
+  expect(heard()).toBe(5);
+  await writeFile(greeting, 'hello again'.slice(0, 4));
+  await expect.poll(heard).toBe(4);
+  await writeFile(greeting, 'x'.repeat(100));
+  await expect.poll(() => outcomes).toEqual(['taken', 'refused']);
+  expect(heard()).toBe(4);
 });
 
 it('a changed lock, and a changed file of words, are taken as changed rules are', async () => {

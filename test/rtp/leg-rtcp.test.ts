@@ -8,7 +8,7 @@ import {
   RtcpSrPacket,
 } from 'werift-rtp';
 
-import { LegRtcp } from '../../src/rtp/leg-rtcp.ts';
+import { LegRtcp, type LegRtcpOptions } from '../../src/rtp/leg-rtcp.ts';
 import { ReceptionStatistics } from '../../src/rtp/reception.ts';
 import { seededRandom } from '../../src/seeded-random.ts';
 
@@ -24,13 +24,17 @@ class Source {
   placeOf = (timestamp: number): number | undefined => timestamp;
 }
 
-function setUp(random = (): number => 0.5): { rtcp: LegRtcp; source: Source; goodbyes: () => number } {
+function setUp(
+  random = (): number => 0.5,
+  options: Pick<LegRtcpOptions, 'sent'> = {},
+): { rtcp: LegRtcp; source: Source; goodbyes: () => number } {
   let goodbyes = 0;
   const source = new Source();
   const rtcp = new LegRtcp({
     ssrc: OURS,
     cname: CNAME,
     random,
+    ...options,
     onGoodbye: () => (goodbyes += 1),
     source: {
       ssrc: () => source.ssrc,
@@ -172,6 +176,26 @@ describe('LegRtcp', () => {
     const last = rtcp.goodbye(9_000);
     expect(last?.subarray(-8).toString('hex')).toBe('81cb0001a1b2c3d4');
     expect(read(last).cname).toBe(CNAME);
+  });
+
+  it('reports as a sender while the leg sent since the last report but one (RFC 3550 §6.4)', () => {
+    let packetCount = 0;
+    const { rtcp } = setUp(() => 0.5, {
+      sent: () => ({ ntpTimestamp: 5n << 32n, rtpTimestamp: 6, packetCount, octetCount: 160 * packetCount }),
+    });
+    const kinds = [0, 10, 10, 10, 10, 11].map((count, i) => {
+      packetCount = count;
+      const [report] = RtcpPacketConverter.deSerialize(reportFrom(rtcp, 10_000 * i).report);
+      return report instanceof RtcpSrPacket ? report.senderInfo.packetCount : 'receiver report';
+    });
+    expect(kinds).toEqual(['receiver report', 10, 10, 'receiver report', 'receiver report', 11]);
+  });
+
+  it('says goodbye where it sent packets but no report yet', () => {
+    const { rtcp } = setUp(() => 0.5, {
+      sent: () => ({ ntpTimestamp: 0n, rtpTimestamp: 0, packetCount: 1, octetCount: 160 }),
+    });
+    expect(rtcp.goodbye(0)?.subarray(-8).toString('hex')).toBe('81cb0001a1b2c3d4');
   });
 
   it('takes another SSRC where the source has ours', () => {

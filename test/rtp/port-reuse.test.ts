@@ -6,6 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { decodeG711 } from '../../src/audio/g711.ts';
 import { LegAudio } from '../../src/audio/leg-audio.ts';
 import { systemClock } from '../../src/clock.ts';
+import { Pacer } from '../../src/pacer.ts';
 import type { SignalledSource } from '../../src/rtp/latch-rule.ts';
 import { LegTicker } from '../../src/rtp/leg-ticker.ts';
 import { PortPool } from '../../src/rtp/port-pool.ts';
@@ -13,6 +14,7 @@ import { type LegReceiver, openLegReceiver } from '../../src/rtp/receiver.ts';
 import { codes, type PacketFields, rtpDatagram } from '../support/rtp-stream.ts';
 
 const ticker = new LegTicker(systemClock);
+const pacer = new Pacer(systemClock);
 
 interface OpenLeg {
   readonly receiver: LegReceiver;
@@ -24,6 +26,7 @@ async function openLeg(ports: PortPool, signalled?: SignalledSource): Promise<Op
   const receiver = await openLegReceiver({
     ports,
     ticker,
+    pacer,
     clock: systemClock,
     codecs: new Map([[0, 'PCMU']]),
     telephoneEventPayloadTypes: new Set(),

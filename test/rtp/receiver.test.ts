@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { decodeG711 } from '../../src/audio/g711.ts';
 import { LegAudio } from '../../src/audio/leg-audio.ts';
 import { systemClock } from '../../src/clock.ts';
+import { Pacer } from '../../src/pacer.ts';
 import { LegTicker } from '../../src/rtp/leg-ticker.ts';
 import type { G711Law } from '../../src/rtp/payload-map.ts';
 import { PortPool } from '../../src/rtp/port-pool.ts';
@@ -36,6 +37,7 @@ async function openLeg(ports: PortPool, options: Partial<LegReceiverOptions> = {
   const receiver = await openLegReceiver({
     ports,
     ticker: new LegTicker(systemClock),
+    pacer: new Pacer(systemClock),
     clock: systemClock,
     codecs: new Map<number, G711Law>([
       [0, 'PCMU'],

@@ -7,7 +7,7 @@ import { answerDirection, writeAnswer } from '../../src/sip/sdp-answer.ts';
 import { agreeLine, OWN_LINE, widenLine, writeOffer } from '../../src/sip/sdp-offer.ts';
 import { testKey } from '../support/srtp-stream.ts';
 
-const SESSION = { sessionId: '7', version: 1, address: '192.0.2.1' };
+const SESSION = { sessionId: '7', version: 1, address: '192.0.2.1', side: 'listens' } as const;
 
 function offer(...media: string[]): string {
   return ['v=0', 'o=- 1 1 IN IP4 198.51.100.7', 's=-', 'c=IN IP4 198.51.100.7', 't=0 0', ...media, ''].join(
@@ -131,12 +131,16 @@ describe('writeAnswer', () => {
   });
 
   it.each([
-    ['sendonly', 'recvonly'],
-    ['sendrecv', 'recvonly'],
-    ['recvonly', 'inactive'],
-    ['inactive', 'inactive'],
-  ] as const)('answers %s with %s', (offered, expected) => {
-    expect(answerDirection(offered)).toBe(expected);
+    ['listens', 'sendonly', 'recvonly'],
+    ['listens', 'sendrecv', 'recvonly'],
+    ['listens', 'recvonly', 'inactive'],
+    ['listens', 'inactive', 'inactive'],
+    ['speaks', 'sendonly', 'recvonly'],
+    ['speaks', 'sendrecv', 'sendrecv'],
+    ['speaks', 'recvonly', 'sendonly'],
+    ['speaks', 'inactive', 'inactive'],
+  ] as const)('who %s answers %s with %s', (side, offered, expected) => {
+    expect(answerDirection(offered, side)).toBe(expected);
   });
 });
 
@@ -378,5 +382,13 @@ describe('our offer', () => {
     });
     const [foreign] = readOffer(offer('m=audio 7000 RTP/AVP 18')).lines;
     expect(isAcceptable(agreeLine(OWN_LINE, foreign!), 0)).toBe(false);
+  });
+
+  it('is sendrecv where we speak', () => {
+    const text = writeOffer(
+      [{ line: OWN_LINE, ports: { kind: 'accept', rtpPort: 20_000, rtcpPort: 20_001, crypto: undefined } }],
+      { ...SESSION, side: 'speaks' },
+    );
+    expect(text).toMatch(/^a=sendrecv\r$/m);
   });
 });

@@ -58,6 +58,11 @@ export class SrtpPeer {
     ]);
   }
 
+  /** @param sealed with a tag of 80 bits and no MKI, which is all that the library reads */
+  unprotect(sealed: Buffer): Buffer {
+    return this.#rtp.decrypt(sealed);
+  }
+
   protectRtcp(plain: Buffer): Buffer {
     const sealed = this.#rtcp.encrypt(plain);
     const tagBegin = sealed.length - 10;

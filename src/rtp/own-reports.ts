@@ -2,7 +2,9 @@ import {
   RtcpHeader,
   RtcpReceiverInfo,
   RtcpRrPacket,
+  RtcpSenderInfo,
   RtcpSourceDescriptionPacket,
+  RtcpSrPacket,
   SourceDescriptionChunk,
   SourceDescriptionItem,
 } from 'werift-rtp';
@@ -25,11 +27,22 @@ export interface LastSenderReport {
   readonly arrivalMs: number;
 }
 
+/** What we have sent, and one moment on both clocks (RFC 3550 §6.4.1). */
+export interface SentFigures {
+  readonly ntpTimestamp: bigint;
+  /** 0 to 2³² − 1. */
+  readonly rtpTimestamp: number;
+  readonly packetCount: number;
+  /** Of payload. */
+  readonly octetCount: number;
+}
+
 /**
- * Writes the compound packets that a receiver sends: a receiver report, with a block on the source where it was
- * heard since the last one, and a description with our CNAME (RFC 3550 §6.1, §6.4.2, §6.5; RFC 7022).
+ * Writes the compound packets that a leg sends: a sender report while we send, else a receiver report, with a block
+ * on the source where it was heard since the last one, and a description with our CNAME (RFC 3550 §6.1, §6.4, §6.5;
+ * RFC 7022).
  */
-export class ReceiverReports {
+export class OwnReports {
   readonly #description: Buffer;
   readonly #ssrc: number;
   /** Of which source the figures of the last block are; another one begins at 0. */
@@ -56,10 +69,15 @@ export class ReceiverReports {
     statistics: ReceptionStatistics,
     lastSenderReport: LastSenderReport | undefined,
     nowMs: number,
+    sent: SentFigures | undefined,
   ): Buffer {
     const block =
       sourceSsrc === undefined ? undefined : this.#block(sourceSsrc, statistics, lastSenderReport, nowMs);
-    const report = new RtcpRrPacket({ ssrc: this.#ssrc, reports: block === undefined ? [] : [block] });
+    const body = { ssrc: this.#ssrc, reports: block === undefined ? [] : [block] };
+    const report =
+      sent === undefined
+        ? new RtcpRrPacket(body)
+        : new RtcpSrPacket({ ...body, senderInfo: senderInfoOf(sent) });
     return Buffer.concat([report.serialize(), this.#description]);
   }
 
@@ -105,4 +123,9 @@ export class ReceiverReports {
           : Math.round((nowMs - lastSenderReport.arrivalMs) * DLSR_UNITS_PER_MS) >>> 0,
     });
   }
+}
+
+/** Both counts are of 32 bits, and wrap. */
+function senderInfoOf({ packetCount, octetCount, ...clocks }: SentFigures): RtcpSenderInfo {
+  return new RtcpSenderInfo({ ...clocks, packetCount: packetCount >>> 0, octetCount: octetCount >>> 0 });
 }

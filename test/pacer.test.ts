@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
-import { Pacer } from '../../src/caller/pacer.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../src/clock.ts';
+import { Pacer } from '../src/pacer.ts';
 
 const never = new AbortController().signal;
 
@@ -34,6 +34,18 @@ test('what a stall made late follows at once, so that lateness never adds up', a
   await running;
   expect(ticked).toEqual([0, 1, 2, 3, 4]);
   expect(pacer.worstLateMs).toBe(1_000);
+});
+
+test('a stream that wants no more gets the last of the ticks that a stall made late, and none twice', async () => {
+  const clock = { now: 0, monotonicMs: () => clock.now, wallTime: () => new Date(0) };
+  using pacer = new Pacer(clock);
+  const ticked: number[] = [];
+  const tick = (tickNo: number): void => {
+    ticked.push(tickNo);
+    if (tickNo === 0) clock.now = 1_010;
+  };
+  await pacer.run({ intervalMs: 20, ticks: 50, catchUpTicks: 3, tick }, 0, never);
+  expect(ticked).toEqual([0, 48, 49]);
 });
 
 test('an aborted stream stops, the other goes on', async () => {

@@ -1,12 +1,18 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from './clock.ts';
 
-/** Something that happens at even intervals, a fixed number of times. */
+/** Something that happens at even intervals. */
 export interface PacedStream {
   readonly intervalMs: number;
+  /** How often; `Infinity`: until it is aborted. */
   readonly ticks: number;
-  /** Tick 0, 1, 2 …, each once and in order. */
+  /** How many of the ticks that a stall made late follow at once; those before are left out. Default: none is. */
+  readonly catchUpTicks?: number;
+  /** Tick 0, 1, 2 …, each at most once and in order. Must not throw. */
   tick(tickNo: number): void;
 }
+
+/** So much early is nearer than a timer's next chance. */
+const EARLY_MS = 0.5;
 
 interface Running {
   readonly stream: PacedStream;
@@ -17,7 +23,7 @@ interface Running {
 
 /**
  * Runs every stream of the process from one timer. Tick n is due at start + n × interval on the monotonic clock,
- * so that lateness never adds up; after a stall the missed ticks follow at once.
+ * so that lateness never adds up; after a stall the missed ticks follow at once, as far as the stream wants them.
  */
 export class Pacer implements Disposable {
   readonly #clock: Clock;
@@ -82,10 +88,10 @@ export class Pacer implements Disposable {
     const nowMs = this.#clock.monotonicMs();
     for (const running of this.#running) {
       const { stream, startMs } = running;
+      skipMissed(running, nowMs);
       for (;;) {
         const dueMs = startMs + running.nextTick * stream.intervalMs;
-        // Half a millisecond early is nearer than a timer's next chance.
-        if (dueMs > nowMs + 0.5) break;
+        if (dueMs > nowMs + EARLY_MS) break;
         if (running.nextTick === stream.ticks) {
           running.done();
           break;
@@ -102,4 +108,12 @@ export class Pacer implements Disposable {
     for (const running of this.#running) running.done();
     this.#arm();
   }
+}
+
+/** Leaves out the ticks that come too late for the stream, but none beyond its end. */
+function skipMissed(running: Running, nowMs: number): void {
+  const { stream, startMs, nextTick } = running;
+  if (stream.catchUpTicks === undefined) return;
+  const dueTicks = Math.floor((nowMs + EARLY_MS - startMs) / stream.intervalMs) + 1;
+  running.nextTick = Math.max(nextTick, Math.min(stream.ticks, dueTicks - stream.catchUpTicks));
 }
