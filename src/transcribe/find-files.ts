@@ -4,10 +4,10 @@ import { extname, join } from 'node:path';
 import { CallscribeError, systemCode } from '../errors.ts';
 
 const TAKEN = ['wav', 'mp3', 'pcm', 'opus', 'ogg', 'spx', 'aac', 'amr', 'alaw', 'ulaw'];
-/** Recordings, too, that nobody should believe transcribed: they are refused one by one, with the way out. */
-const NOT_TAKEN = ['m4a', 'mp4', 'flac', 'wma', '3gp', 'aif', 'aiff', 'webm', 'gsm', 'au'];
+/** For ffmpeg. Without it nobody should believe them transcribed: they are refused one by one, with the way out. */
+const DECODED = ['m4a', 'mp4', 'flac', 'wma', '3gp', 'aif', 'aiff', 'webm', 'gsm', 'au'];
 /** What is looked at in a directory; a file that is named itself is tried whatever its ending. */
-const AUDIO_ENDINGS = new Set([...TAKEN, ...NOT_TAKEN].map((ending) => `.${ending}`));
+const AUDIO_ENDINGS = new Set([...TAKEN, ...DECODED].map((ending) => `.${ending}`));
 
 /** A file to be transcribed, or why it cannot be. */
 export type FoundFile =
