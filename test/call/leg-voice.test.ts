@@ -50,8 +50,9 @@ describe('what a leg says', () => {
     voice.speak(leg);
     const { sequenceNumber } = await nextPacket(peer);
     // Its media comes, so there is an address to send to, whatever the description says.
-    for (let i = 0; i < 3; i++)
-      {peer.send(rtpDatagram({ sequenceNumber: i, timestamp: 160 * i }), leg.rtpPort);}
+    for (let i = 0; i < 3; i++) {
+      peer.send(rtpDatagram({ sequenceNumber: i, timestamp: 160 * i }), leg.rtpPort);
+    }
     await voice.play(prompt);
     expect(leg.counters().packetsReceived).toBe(3);
     voice.follow(held(peer.port));

@@ -39,7 +39,11 @@ function told(
 }
 type Told = Partial<typeof ADDRESS> & { at?: number };
 
-function follow(address = ADDRESS): { readonly seen: string[]; ask(): void; stop(): void } {
+function follow(address = ADDRESS): {
+  readonly seen: string[];
+  readonly ask: () => void;
+  readonly stop: () => void;
+} {
   const seen: string[] = [];
   const following = counts.follow(address, ({ newCount, heardCount }) =>
     seen.push(`${newCount}/${heardCount}`),
