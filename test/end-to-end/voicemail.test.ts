@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { readWav } from '../../src/audio/wav.ts';
 import type { CallId } from '../../src/ids.ts';
@@ -15,9 +15,18 @@ import type { StoredEvent } from '../../src/store/stored.ts';
 import type { VoicemailBegan, VoicemailEnded } from '../../src/voicemail/record.ts';
 import { BUILT_IN_BEEP, BUILT_IN_GREETING, CLOSING_TONE } from '../../src/voicemail/tones.ts';
 import { makeCodes } from '../support/captioned-audio.ts';
+import { MailServer } from '../support/mail-server.ts';
 import { captionsOf, samplesOf } from '../support/played-call.ts';
 import { mLines, type ScriptedDialog, type Signalling, startSignalling } from '../support/signalling.ts';
-import { headerOf, invite, newCall, type RequestOptions, respond } from '../support/sip-peer.ts';
+import {
+  headerOf,
+  invite,
+  newCall,
+  request,
+  type RequestOptions,
+  respond,
+  udpPeer,
+} from '../support/sip-peer.ts';
 import { VoicemailCaller } from '../support/voicemail-caller.ts';
 
 const RULES = `
@@ -28,12 +37,15 @@ rules:
       tenant: acme
       mode: voicemail
       voicemail: { mailbox: anna, greeting: greeting.wav, mail_to: [anna@example.com] }
+  - name: lamp
+    when: { headers: { X-Mailbox: lamp } }
+    set: { tenant: acme, mode: voicemail, voicemail: { mailbox: lamp, mail_to: [lamp@example.com] } }
   - name: hasty
     when: { headers: { X-Mailbox: hasty } }
-    set: { mode: voicemail, voicemail: { max_seconds: 2, silence_seconds: 1 } }
+    set: { tenant: acme, mode: voicemail, voicemail: { max_seconds: 2, silence_seconds: 1 } }
   - name: keyless
     when: { headers: { X-Mailbox: keyless } }
-    set: { mode: voicemail, voicemail: { finish_key: none } }
+    set: { tenant: acme, mode: voicemail, voicemail: { finish_key: none } }
 `;
 
 const GREETING = 'You have reached Anna.';
@@ -45,16 +57,24 @@ const saying = (law: G711Law, text: string): Uint8Array =>
 
 let directory: string;
 let line: Signalling;
+let mails: MailServer;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'callscribe-voicemail-'));
   await writeFile(join(directory, 'routes.yaml'), RULES);
   await writeFile(join(directory, 'greeting.wav'), encodeG711Wav('PCMA', greeting));
-  line = await startSignalling({ ROUTES_FILE: join(directory, 'routes.yaml'), SIP_JOIN_HEADERS: 'X-Ucid' });
+  mails = await MailServer.start();
+  line = await startSignalling({
+    ROUTES_FILE: join(directory, 'routes.yaml'),
+    SIP_JOIN_HEADERS: 'X-Ucid',
+    SMTP_URL: mails.url,
+    MAIL_FROM: 'callscribe@example.com',
+  });
 }, 60_000);
 
 afterAll(async () => {
   await line[Symbol.asyncDispose]();
+  await mails.down();
   await rm(directory, { recursive: true });
 }, 60_000);
 
@@ -314,6 +334,43 @@ describe('a caller leaves a message', { timeout: 60_000 }, () => {
     expect(captionsOf(await message.kept())).toEqual([]);
   });
 });
+
+it(
+  'a message lights the lamp, is mailed, and the lamp goes out when it was heard',
+  { timeout: 60_000 },
+  async () => {
+    const [host = '', port] = line.test.target('udp').replace('sip:', '').split(':');
+    await using phone = await udpPeer({ host, port: Number(port) });
+    const headers = ['Event: message-summary', 'Expires: 600'];
+    const subscribe = request(phone, 'SUBSCRIBE', newCall(), { headers }).toString();
+    phone.send(subscribe.replace('SUBSCRIBE sip:uas@', 'SUBSCRIBE sip:lamp@'));
+    const lamp = async (newAndHeard: string): Promise<void> => {
+      const notify = await phone.next(new RegExp(`^NOTIFY [^]*Voice-Message: ${newAndHeard} `));
+      phone.send(respond(notify, '200 OK'));
+    };
+    await lamp('0/0');
+
+    await using message = await Message.open('lamp');
+    await message.beep();
+    await message.caller.say(saying('PCMA', SAID));
+    await message.hangUp();
+    await lamp('1/0');
+    const { mail } = await vi.waitFor(
+      () => mails.received.find(({ to }) => to.includes('lamp@example.com')) ?? expect.fail('no e-mail yet'),
+      30_000,
+    );
+    expect(mail.text).toContain(SAID);
+    expect(mail.attachments).toHaveLength(1);
+
+    const heard = await fetch(`${line.test.service.httpUrl}/v1/voicemails/${message.id}`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/json' },
+      body: '{"state":"heard"}',
+    });
+    expect(heard.status).toBe(200);
+    await lamp('0/1');
+  },
+);
 
 describe('what is no message', { timeout: 60_000 }, () => {
   it('a second line is refused: a message has one leg', async () => {
