@@ -81,3 +81,14 @@ export function snakeCased(value: unknown): unknown {
     ]),
   );
 }
+
+const wave = { 'audio/wav': { schema: z.any().meta({ type: 'string', format: 'binary' }) } };
+
+/** For routes that answer with a WAV file, whole or in a range. */
+export const WAVE_FILE = {
+  200: { description: 'The whole file', content: wave },
+  206: { description: 'The range that was asked for', content: wave },
+  ...NOT_MODIFIED,
+  416: problem('The file does not have these bytes'),
+  500: problem('The file is damaged, or cannot be read'),
+} as const;

@@ -53,6 +53,7 @@ describe('migrate', () => {
       'access_log',
       'api_tickets',
       'api_tokens',
+      'awaited_voicemails',
       'call_events',
       'call_figures',
       'call_identifiers',
@@ -64,6 +65,8 @@ describe('migrate', () => {
       'schema_migrations',
       'sentences',
       'transcriptions',
+      'voicemail_mails',
+      'voicemails',
       'webhook_endpoints',
       'webhook_messages',
     ]);

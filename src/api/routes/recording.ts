@@ -1,16 +1,13 @@
 import { resolve } from 'node:path';
 
 import fastifyStatic from '@fastify/static';
-import { z } from 'zod';
 
 import { CallscribeError } from '../../errors.ts';
 import { findRecording } from '../../recording/find-recording.ts';
 import type { AddRoutes } from '../context.ts';
 import { recordRead } from '../reads.ts';
-import { callParams, NOT_FOUND, NOT_MODIFIED, problemResponse, PROBLEMS } from '../schemas.ts';
+import { callParams, NOT_FOUND, PROBLEMS, WAVE_FILE } from '../schemas.ts';
 import { findCall } from '../tenant.ts';
-
-const wave = { 'audio/wav': { schema: z.any().meta({ type: 'string', format: 'binary' }) } };
 
 /** `GET /v1/calls/{id}/recording`: a WAV file, whole or in ranges. */
 export const addRecordingRoutes: AddRoutes = async (app, { pool, settings }) => {
@@ -26,13 +23,9 @@ export const addRecordingRoutes: AddRoutes = async (app, { pool, settings }) => 
           'Stereo WAV, 8,000 Hz, 16 bits: agent left, customer right. Ranges of bytes are answered with 206',
         params: callParams,
         response: {
-          200: { description: 'The whole file', content: wave },
-          206: { description: 'The range that was asked for', content: wave },
-          ...NOT_MODIFIED,
           ...PROBLEMS,
           ...NOT_FOUND,
-          416: problemResponse('The file does not have these bytes'),
-          500: problemResponse('The file is damaged, or cannot be read'),
+          ...WAVE_FILE,
         },
       },
     },

@@ -19,13 +19,12 @@ import {
   BODY_PROBLEMS,
   callParams,
   NOT_FOUND,
-  NOT_MODIFIED,
   pageLimit,
-  problemResponse,
   PROBLEMS,
   textOf,
   time,
   timeParameter,
+  WAVE_FILE,
 } from '../schemas.ts';
 import { seenTenant } from '../tenant.ts';
 
@@ -65,7 +64,6 @@ const listQuery = z.object({
 });
 
 const cursors = cursorsOf('voicemails', z.uuid());
-const wave = { 'audio/wav': { schema: z.any().meta({ type: 'string', format: 'binary' }) } };
 const tags = ['voicemail'];
 
 /** `/v1/voicemails`: messages that callers left. */
@@ -162,13 +160,9 @@ export const addVoicemailRoutes: AddRoutes = (app, { pool, settings, onMailbox }
           'Mono WAV of just the message, 8,000 Hz, 16 bits. A range of bytes is answered with 206. It stays new',
         params: callParams,
         response: {
-          200: { description: 'The whole file', content: wave },
-          206: { description: 'The range that was asked for', content: wave },
-          ...NOT_MODIFIED,
           ...PROBLEMS,
           ...NOT_FOUND,
-          416: problemResponse('The file does not have these bytes'),
-          500: problemResponse('The file is damaged, or cannot be read'),
+          ...WAVE_FILE,
         },
       },
     },
