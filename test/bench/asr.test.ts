@@ -74,7 +74,7 @@ describe('the command line', () => {
     const args = ['astr', '--sessions', '0', '--seconds', '--results', 'music', '--fast'];
     expect(() => readBenchCommandLine(args)).toThrow(
       [
-        'which bench? found astr; there are: asr, intake, live, pipeline, recording, search',
+        'which bench? found astr; there are: asr, files, intake, live, pipeline, recording, search',
         '--fast: there is no such option',
         '--sessions: found 0; expected a whole number from 1 to 5000',
         '--seconds: the value is missing',
