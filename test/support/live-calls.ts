@@ -4,6 +4,7 @@ import type { CallId } from '../../src/ids.ts';
 import { eventView, sentenceView } from '../../src/live/items.ts';
 import { loadEvents } from '../../src/store/load-events.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
+import type { StoredEvent } from '../../src/store/stored.ts';
 import { type MadeSentence, makeCodes } from './captioned-audio.ts';
 import type { LiveClient } from './live-clients.ts';
 import { placeCalls, type PlannedLeg } from './place-calls.ts';
@@ -65,9 +66,22 @@ export async function expectAllOf(
   }
   const nos = ofCall('call.event').map(({ event_no }) => event_no as number);
   expect(nos).toEqual([...new Set(nos)].sort((a, b) => a - b));
-  const events = await loadEvents(test.pool, callId);
+  // The last ones are live before they are rows.
+  const events = await eventsUpTo(test, callId, nos.at(-1) ?? 0);
   for (const event of ofCall('call.event')) {
     const stored = events.find(({ eventNo }) => eventNo === event['event_no']);
     expect(event).toEqual(stored && eventView(callId, stored));
+  }
+}
+
+async function eventsUpTo(
+  test: TestService,
+  callId: CallId,
+  eventNo: number,
+): Promise<readonly StoredEvent[]> {
+  for (;;) {
+    const events = await loadEvents(test.pool, callId);
+    if ((events.at(-1)?.eventNo ?? 0) >= eventNo) return events;
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
