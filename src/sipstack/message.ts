@@ -137,6 +137,8 @@ function readHeaders(lines: readonly string[], defects: Defects): SipHeader[] {
   const read: { name: string; value: string }[] = [];
   for (const line of lines.slice(1)) {
     const previous = read.at(-1);
+    // RFC 3261 §25.1: in no header, not even quoted. To others it is the end of a line, drachtio-srf among them.
+    if (/[\r\n]/.test(line)) defects.push('frame');
     // RFC 3261 §7.3.1: a line that begins with white space continues the one before.
     if (/^[ \t]/.test(line) && previous !== undefined) {
       previous.value = `${previous.value} ${line.trim()}`.trim();

@@ -301,3 +301,9 @@ describe('CANCEL and retransmissions', () => {
     expect(rows).toHaveLength(1);
   });
 });
+
+it.each(['\r', '\n'])('an INVITE with %j in its Call-ID is malformed', async (sign) => {
+  const call = newCall();
+  line.peer.send(invite(line.peer, { ...call, callId: `fu${sign}zz-${call.callId}` }, { body: PLAIN }));
+  expect(await line.peer.next(new RegExp(`^SIP/2.0 [2-6][^]*zz-${call.callId}`))).toMatch(/^SIP\/2.0 400 /);
+});
