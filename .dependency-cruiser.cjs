@@ -23,7 +23,7 @@ const ROOMS = {
   call: { values: ['audio', 'sip', 'transcript', 'voicemail'], types: ['asr', 'rtp', 'live', 'recording'] },
   recording: { values: ['audio'], types: ['rtp', 'asr', 'sip'] },
   bus: { values: [], types: [] },
-  control: { values: [], types: ['bus', 'call', 'sip'] },
+  control: { values: ['bus'], types: ['call', 'sip'] },
   routing: { values: [], types: ['rtp', 'sip'] },
   vocabulary: { values: ['dashscope', 'routing'], types: [] },
   outbox: { values: [], types: [] },
@@ -65,7 +65,7 @@ const ROOMS = {
   bench: { values: ['dashscope', 'sandbox', 'audio', 'caller', 'recording'], types: ['rtp'] },
   recovery: { values: ['queue', 'transcript'], types: ['asr', 'call', 'sip'] },
   chaos: { values: ['caption', 'audio', 'caller'], types: ['rtp'] },
-  voicemail: { values: ['audio', 'sip'], types: ['bus', 'call', 'rtp'] },
+  voicemail: { values: ['audio', 'bus', 'sip'], types: ['call', 'rtp'] },
   mail: { values: [], types: ['voicemail'] },
   demo: { values: [], types: ['sample', 'store', 'transcript', 'call', 'sip'] },
 };

@@ -191,16 +191,11 @@ export class Transcriptions implements UploadDesk {
     const name = (await readdir(directory)).find((file) => file.startsWith('audio'));
     if (name === undefined) throw new CallscribeError('STORAGE_UNUSABLE', 'the file is not there any more');
     const recorded = await recordedCallOf(directory);
-    // Hot words are made for one model.
-    const vocabularyId =
-      recorded?.model === undefined
-        ? (recorded?.vocabularyId ?? config.asr.vocabularyId)
-        : recorded.vocabularyId;
     let notedAtMs = -Infinity;
     const transcript = await transcribeFile(join(directory, name), {
       service,
       model: recorded?.model,
-      vocabularyId,
+      vocabularyId: recorded?.vocabularyId ?? config.asr.vocabularyId,
       vocabularyModel: recorded?.vocabularyId === undefined ? config.asr.model : undefined,
       channels: recorded?.channels.map(({ channelNo }) => channelNo),
       ...FILES,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { readMessage } from '../bus/read-message.ts';
 import type { CallId } from '../ids.ts';
 import { isUuid, toCallId } from '../ids.ts';
 import type { PartyRole } from '../sip/role-rules.ts';
@@ -85,10 +86,10 @@ const results: { readonly [K in keyof ControlResults]: z.ZodType<ControlResults[
 };
 
 /** @returns undefined for what is no request of this version */
-export const readRequest = (message: string): ControlRequest | undefined => read(request, message);
+export const readRequest = (message: string): ControlRequest | undefined => readMessage(request, message);
 
 /** @returns undefined for what is no reply of this version */
-export const readReply = (message: string): ControlReply | undefined => read(reply, message);
+export const readReply = (message: string): ControlReply | undefined => readMessage(reply, message);
 
 /** @returns undefined where another version answered something else */
 export function readResult<K extends keyof ControlResults>(
@@ -97,13 +98,4 @@ export function readResult<K extends keyof ControlResults>(
 ): ControlResults[K] | undefined {
   const parsed = results[kind].safeParse(result);
   return parsed.success ? parsed.data : undefined;
-}
-
-function read<T>(schema: z.ZodType<T>, message: string): T | undefined {
-  try {
-    const parsed = schema.safeParse(JSON.parse(message));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
 }

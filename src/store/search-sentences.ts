@@ -1,7 +1,7 @@
 import type { Queryable } from './pool.ts';
 import { findCallsOf } from './search-calls.ts';
 import { type FoundSentence, type SearchOptions, WINDOW_ROWS } from './search-filter.ts';
-import { searchSpans } from './search-spans.ts';
+import { type IdSpan, searchSpans } from './search-spans.ts';
 import { type SearchScope, searchStatement, type SearchWay } from './search-statement.ts';
 
 /** How long each of its statements may take, at most. */
@@ -30,33 +30,43 @@ export async function searchSentences(
   const calls = await findCallsOf(db, filter);
   if (calls.callIds?.length === 0) return [];
   const scope: SearchScope = { ...options, ...calls };
-  const ways: readonly SearchWay[] = calls.callIds === undefined ? ['window', 'index'] : ['calls'];
   const found: FoundSentence[] = [];
   for (const [index, span] of searchSpans(filter, after, new Date()).entries()) {
-    for (const way of ways) {
-      // One look from the newest on is enough; further back, what is left is rare.
-      if (way === 'window' && index > 0) continue;
-      const rest = { ...scope, limit: limit - found.length };
-      const { rows } = await db.query<FoundSentence>(searchStatement(way, rest, span));
-      if (way !== 'window' || rows.length === limit) {
-        found.push(...rows);
-        break;
-      }
-      const windowRows = widerWindow(rows.length, rest);
-      if (windowRows === undefined) continue;
-      const { rows: wider } = await db.query<FoundSentence>(
-        searchStatement(way, { ...rest, windowRows }, span),
-      );
-      if (wider.length < limit) continue;
-      found.push(...wider);
-      break;
-    }
+    const rest = { ...scope, limit: limit - found.length };
+    // One look from the newest on is enough; further back, what is left is rare.
+    const page = index === 0 && calls.callIds === undefined ? await fullWindow(db, rest, span) : undefined;
+    found.push(
+      ...(page ?? (await searchBy(calls.callIds === undefined ? 'index' : 'calls', db, rest, span))),
+    );
     if (found.length === limit) break;
   }
   return found;
 }
 
-/** A row of the window costs about a twentieth of a hit of the index, which is read from all over the table. */
+async function searchBy(
+  way: SearchWay,
+  db: Queryable,
+  scope: SearchScope,
+  span: IdSpan,
+): Promise<readonly FoundSentence[]> {
+  return (await db.query<FoundSentence>(searchStatement(way, scope, span))).rows;
+}
+
+/** A page out of the newest rows; undefined where they do not fill it. */
+async function fullWindow(
+  db: Queryable,
+  scope: SearchScope,
+  span: IdSpan,
+): Promise<readonly FoundSentence[] | undefined> {
+  const rows = await searchBy('window', db, scope, span);
+  if (rows.length === scope.limit) return rows;
+  const windowRows = widerWindow(rows.length, scope);
+  if (windowRows === undefined) return undefined;
+  const wider = await searchBy('window', db, { ...scope, windowRows }, span);
+  return wider.length === scope.limit ? wider : undefined;
+}
+
+/** Rows in order cost less than hits of the index, which lie all over the table, but not so much less. */
 const WIDER_TIMES_MAX = 8;
 /** Words are spread unevenly. */
 const WIDER_MARGIN = 1.5;

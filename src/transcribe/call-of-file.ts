@@ -24,7 +24,7 @@ export interface CallOfFileOptions {
 }
 
 /** Of the identifier by which a call that was recognised again is found from the one that it was made of. */
-export const RECOGNISED_AGAIN = 'recognised-again';
+const RECOGNISED_AGAIN = 'recognised-again';
 
 /** @throws {RangeError} with fewer leg ids than legs */
 export function callOfFile(transcript: FileTranscript, options: CallOfFileOptions): StorableFile {

@@ -27,7 +27,7 @@ const LOOK_EVERY_MS = 1_000;
 export const isOwn = (id: string, prefix: string): boolean => id.startsWith(`vocab-${prefix}-`);
 
 /** Reads the account. @throws {DashScopeError} */
-export async function readAccount(
+async function readAccount(
   service: VocabularyService,
   prefix: string,
   signal: AbortSignal,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import type { Bus } from '../bus/bus.ts';
+import { readMessage } from '../bus/read-message.ts';
 
 /** A mailbox: its name is one within its tenant. */
 export interface MailboxAddress {
@@ -52,16 +53,8 @@ const news: z.ZodType<MailboxNews> = z.object({
 });
 
 /** @returns undefined for what is no news of this version */
-export const readMailboxNews = (message: string): MailboxNews | undefined => read(news, message);
+export const readMailboxNews = (message: string): MailboxNews | undefined => readMessage(news, message);
 
 /** @returns undefined for what is no question of this version */
-export const readMailboxQuestion = (message: string): MailboxAddress | undefined => read(address, message);
-
-function read<T>(schema: z.ZodType<T>, message: string): T | undefined {
-  try {
-    const parsed = schema.safeParse(JSON.parse(message));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const readMailboxQuestion = (message: string): MailboxAddress | undefined =>
+  readMessage(address, message);

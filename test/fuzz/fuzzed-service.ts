@@ -56,10 +56,7 @@ export class FuzzedService implements AsyncDisposable {
 
   /** A figure of /metrics. */
   async metric(name: string): Promise<number> {
-    // A service that stood still closes connections that were kept for longer, just when they are used again.
-    const text = await fetch(`${this.#httpUrl}/metrics`, { headers: { connection: 'close' } }).then(
-      (response) => response.text(),
-    );
+    const text = await (await fetch(`${this.#httpUrl}/metrics`)).text();
     return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
   }
 
