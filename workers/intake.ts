@@ -89,6 +89,12 @@ export async function startIntakeRole(deps: IntakeDeps): Promise<Role & { isRead
   };
   observe(metrics, 'callscribe_calls', 'calls in progress', () => registry.callCount);
   observe(metrics, 'callscribe_legs', 'legs in progress', () => registry.legCount);
+  observe(
+    metrics,
+    'callscribe_calls_leaving',
+    'ended calls whose recording is being made or waits for its turn',
+    () => registry.leavingCount,
+  );
   observe(metrics, 'callscribe_rtp_port_pairs_taken', 'media port pairs in use', () => ports.usage.taken);
 
   const listener = await SipListener.connect({

@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { CallscribeError, toError } from '../errors.ts';
 import { type CallId, newCallId } from '../ids.ts';
 import type { CallRecording, Recordings } from '../recording/recordings.ts';
@@ -10,13 +8,15 @@ import type { OfferedLine } from '../sip/sdp.ts';
 import type { FinalSentence } from '../transcript/sentence.ts';
 import type { VoicemailTerms } from '../voicemail/terms.ts';
 import { CallDialog, type CallDialogOptions, type DialogCall } from './call-dialog.ts';
+import { CallEvents } from './call-events.ts';
 import { CallPause, type PauseState } from './call-pause.ts';
 import { CallVoicemail } from './call-voicemail.ts';
 import type { CallJournal, OpenCallJournal } from './journal.ts';
+import { leaveCall, type LeavingCall } from './leave-call.ts';
 import { Leg } from './leg.ts';
 import type { LegServices } from './leg-services.ts';
 import { type CallPolicy, routeRecord } from './policy.ts';
-import type { CallEvent, CallRecord, EndReason } from './record.ts';
+import type { CallRecord, EndReason } from './record.ts';
 import type { KeepUnrecognised } from './unrecognised.ts';
 
 export interface CallServices extends LegServices {
@@ -35,7 +35,6 @@ export interface CallOptions {
 
 /** How many dialogs one call may have over its life: two as a rule, more where ends come and go. */
 const DIALOGS_MAX = 32;
-const WRITTEN_AGAIN_MS = 5_000;
 
 /**
  * One call, from its first offer to its last sentence:
@@ -67,9 +66,7 @@ export class Call implements DialogCall {
   #endedAt: Date | undefined;
   #endReason: EndReason | undefined;
   #revision = 0;
-  #eventNo = 0;
-  /** Held back, because a call that is never answered leaves no row. */
-  readonly #eventsBeforeAnswer: CallEvent[] = [];
+  readonly #events: CallEvents;
   #closing: Promise<void> | undefined;
   readonly #pause = new CallPause({
     legs: () => this.#legs.filter((leg) => !leg.isClosed),
@@ -90,6 +87,8 @@ export class Call implements DialogCall {
       policy.recording,
     );
     this.#journal = services.openJournal(this.id);
+    const { publisher, live, clock } = services;
+    this.#events = new CallEvents({ callId: this.id, publisher, live, journal: this.#journal, clock });
     this.#voicemail = policy.voicemail === undefined ? undefined : this.#openVoicemail(policy.voicemail);
   }
 
@@ -133,7 +132,7 @@ export class Call implements DialogCall {
 
   /** The 200 is on its way; from the first one on the call has rows. */
   dialogAnswered(dialog: CallDialog): void {
-    const { logger, publisher, live } = this.#services;
+    const { logger } = this.#services;
     const dialogs = this.#dialogs.length;
     logger.info(
       { callId: this.id, legs: this.legCount, mapping: dialog.parties.mapping, dialogs },
@@ -143,11 +142,7 @@ export class Call implements DialogCall {
       this.#state = 'active';
       this.#answeredAt = this.now();
       this.changed();
-      for (const event of this.#eventsBeforeAnswer.splice(0)) {
-        publisher.publishEvent(event);
-        live.emit('event', event);
-      }
-      this.#journal.event(this.#eventNo);
+      this.#events.answered();
     } else {
       this.changed();
       this.event('dialog_joined', { sipCallId: dialog.sipCallId });
@@ -244,34 +239,15 @@ export class Call implements DialogCall {
     const sentences = this.#legs.reduce((sum, leg) => sum + (leg.record().sentenceCount ?? 0), 0);
     this.#services.logger.info({ callId: this.id, reason, sentences }, 'call ended');
     this.changed();
-    this.#options.onLeaving(this.#leave());
-  }
-
-  /** Behind the call's end: nobody waits for it. Never rejects. */
-  async #leave(): Promise<void> {
-    const outcome = await this.#recording.finish(this.#legs.map((leg) => leg.record()));
-    if (outcome.kind === 'saved') {
-      const { file, beginAt, durationMs, bytes, crc32, channels } = outcome.recording;
-      const { missingMs, missing } = outcome;
-      this.event('recorded', { file, beginAt, durationMs, bytes, crc32, channels, missingMs, missing });
-    }
-    if (outcome.kind === 'failed') this.event('recording_failed', { code: outcome.code });
-    // Until then the audio may be needed again: a process that dies now has it recognised by another.
-    await this.#written();
-    const owed = this.#legs.flatMap((leg) => leg.owed ?? []);
-    if (owed.length > 0) {
-      await this.#recording.written();
-      const lastEventNo = this.#eventNo;
-      await this.#services.keepUnrecognised({ record: this.#record(), lastEventNo, legs: owed });
-    }
-    if (outcome.kind === 'failed') {
-      // With its journal, by which the next start tries it again.
-      await this.#recording.release();
-      await this.#journal.release();
-      return;
-    }
-    await this.#recording.remove();
-    await this.#journal.remove();
+    this.#journal.ended();
+    const left: LeavingCall = {
+      record: this.#record(),
+      recording: this.#recording,
+      journal: this.#journal,
+      events: this.#events,
+      owed: this.#legs.flatMap((leg) => leg.owed ?? []),
+    };
+    this.#options.onLeaving(leaveCall(this.#services, left));
   }
 
   async openLeg(line: OfferedLine, when: 'first' | 'later', peerAddress: string): Promise<Leg | undefined> {
@@ -341,13 +317,6 @@ export class Call implements DialogCall {
     return this.#services.clock.wallTime();
   }
 
-  /** Waits until all that was published is on disk: as long as that takes, while this process lives. */
-  async #written(): Promise<void> {
-    while ((await this.#services.publisher.written()) === 'memory') {
-      await delay(WRITTEN_AGAIN_MS, undefined, { ref: false });
-    }
-  }
-
   /** What is in the outbox need not be recognised again. */
   #sentenceGiven({ legNo, sentenceNo, endMs }: FinalSentence): void {
     void this.#services.publisher.written().then((where) => {
@@ -365,21 +334,8 @@ export class Call implements DialogCall {
     this.#services.live.emit('call', record);
   }
 
-  event(
-    kind: string,
-    detail: Readonly<Record<string, unknown>>,
-    leg?: Leg,
-    at: Date = this.#services.clock.wallTime(),
-  ): void {
-    this.#eventNo += 1;
-    const event: CallEvent = { callId: this.id, legId: leg?.id, eventNo: this.#eventNo, at, kind, detail };
-    if (this.#answeredAt === undefined) {
-      this.#eventsBeforeAnswer.push(event);
-      return;
-    }
-    this.#services.publisher.publishEvent(event);
-    this.#journal.event(event.eventNo);
-    this.#services.live.emit('event', event);
+  event(kind: string, detail: Readonly<Record<string, unknown>>, leg?: Leg, at?: Date): void {
+    this.#events.add(kind, detail, leg?.id, at);
   }
 
   /** What the first dialog tells of the call, and every id by which any of them is known. */

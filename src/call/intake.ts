@@ -24,7 +24,7 @@ const BUSY: InviteOutcome = { kind: 'refuse', status: 503, retryAfterSeconds: RE
 
 /** Whether a new call would be taken now. */
 export function isAccepting({ registry, canPublish }: IntakeServices): boolean {
-  return !registry.draining && registry.hasRoom() && canPublish();
+  return !registry.draining && registry.hasRoom() && registry.keepsPace && canPublish();
 }
 
 /**

@@ -14,6 +14,8 @@ export interface CallJournal {
   /** A final sentence that is on disk in the outbox. */
   sentence(legNo: number, sentenceNo: number, endMs: number): void;
   event(eventNo: number): void;
+  /** The call is over, and little follows. */
+  ended(): void;
   /** Nothing more is told; what was stays on disk. Never rejects. */
   release(): Promise<void>;
   /** Nothing of the call is needed any more. Resolves when its directory is gone; never rejects. */

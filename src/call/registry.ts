@@ -6,6 +6,8 @@ import type { Call } from './call.ts';
 import type { CallDialog } from './call-dialog.ts';
 
 const LEAVING_MAX_MS = 10_000;
+/** Each has some 25 kB in memory and no file open; with so many, a disk or a processor is far too slow. */
+const LEAVING_MAX = 5_000;
 
 /** The calls in progress: the leg limit, and the drain at shutdown. */
 export class CallRegistry {
@@ -31,6 +33,11 @@ export class CallRegistry {
     return this.#calls.size;
   }
 
+  /** Ended calls whose recording is not made yet, or whose last facts are not on disk. */
+  get leavingCount(): number {
+    return this.#leaving.size;
+  }
+
   /** Calls of a tenant. */
   callsOf(tenant: string): number {
     let calls = 0;
@@ -46,6 +53,11 @@ export class CallRegistry {
 
   hasRoom(): boolean {
     return this.legCount < this.#maxLegs;
+  }
+
+  /** Whether calls that have ended leave as fast as new ones come, or nearly. */
+  get keepsPace(): boolean {
+    return this.#leaving.size < LEAVING_MAX;
   }
 
   /** No port is left for a call. @returns whether that is new, so that a shortage is told of once */

@@ -1,4 +1,4 @@
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 
 import type { LegAudioSource } from '../asr/audio-source.ts';
 import { CHUNK_SAMPLES } from '../audio/chunker.ts';
@@ -43,6 +43,8 @@ export interface WaitingBlock {
 }
 
 export interface LegRecorderOptions {
+  /** Where its file is, once there is one. */
+  readonly path: string;
   readonly callId: CallId;
   readonly legId: LegId;
   readonly legNo: number;
@@ -63,8 +65,10 @@ export class LegRecorder implements MediaSink {
   readonly #builder: BlockBuilder;
   readonly waiting: WaitingBlock[] = [];
   readonly index = new BlockIndex();
-  /** Open from the first write to `release`. */
+  /** Open from the first write to `rest` or `release`. */
   file: FileHandle | undefined;
+  /** The same file, for those who read it afterwards. */
+  #reopened: Promise<FileHandle> | undefined;
   startedAt: Date | undefined;
   /** One past the newest sample that is on disk. */
   writtenSample = 0;
@@ -178,14 +182,22 @@ export class LegRecorder implements MediaSink {
     return new ReplayedAudio(this.#blocks());
   }
 
+  /** All is written: its file is closed until somebody reads it. */
+  async rest(): Promise<void> {
+    const { file } = this;
+    this.file = undefined;
+    await file?.close();
+  }
+
   /** Nothing is read from here on; idempotent. */
   async release(): Promise<void> {
     this.#released = true;
     // A write may be under way still: the rooms are left to the collector.
     this.waiting.length = 0;
-    const { file } = this;
-    this.file = undefined;
-    await file?.close();
+    const reopened = this.#reopened;
+    this.#reopened = undefined;
+    await this.rest();
+    await (await reopened?.catch(() => undefined))?.close();
   }
 
   #noteUnkept({ beginSample, samples }: WaitingBlock): void {
@@ -230,12 +242,27 @@ export class LegRecorder implements MediaSink {
       seek: (sample) => this.#seek(sample),
       blockBehind: async (sample) => {
         if (this.#released) throw released();
-        if (sample >= this.writtenSample || this.file === undefined) return this.#waitingBehind(sample);
-        readers.stored ??= new StoredBlocks(this.file, this.index, this.options.seal);
+        if (sample >= this.writtenSample) return this.#waitingBehind(sample);
+        readers.stored ??= new StoredBlocks(() => this.#openFile(), this.index, this.options.seal);
         // What storage lost since it was written is not in the file; what follows may wait still.
         return (await readers.stored.blockBehind(sample)) ?? this.#waitingBehind(sample);
       },
     };
+  }
+
+  async #openFile(): Promise<FileHandle> {
+    if (this.#released) throw released();
+    if (this.file !== undefined) return this.file;
+    this.#reopened ??= open(this.options.path, 'r');
+    try {
+      return await this.#reopened;
+    } catch (cause) {
+      this.#reopened = undefined;
+      throw new CallscribeError('RECORDING_STORAGE', 'recorded leg: its file cannot be opened again', {
+        cause,
+        retryable: true,
+      });
+    }
   }
 
   #seek(sample: number): number {

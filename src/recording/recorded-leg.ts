@@ -56,7 +56,7 @@ export class RecordedLeg {
       const header = await readHeader(file);
       const index = new BlockIndex();
       index.endOffset = (await file.stat()).size;
-      const stored = new StoredBlocks(file, index, sealOf(header, options.spoolKey));
+      const stored = new StoredBlocks(() => Promise.resolve(file), index, sealOf(header, options.spoolKey));
       const facts = await check(header, stored);
       return new RecordedLeg(file, facts, new ReplayedAudio(endedBlocks(stored, index, facts.endSample)));
     } catch (error) {

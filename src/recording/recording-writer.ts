@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import type { Clock } from '../clock.ts';
-import { CallscribeError, systemCode } from '../errors.ts';
+import { CallscribeError, systemCode, toError } from '../errors.ts';
 import type { CallId, LegId } from '../ids.ts';
 import type { Logger } from '../log.ts';
 import { within } from '../within.ts';
@@ -101,11 +101,12 @@ export class RecordingWriter {
     readonly legNo: number;
     readonly policy: RecordingPolicy;
   }): LegRecorder {
-    const { spoolKey, clock } = this.#options;
+    const { callsDir, spoolKey, clock } = this.#options;
     const isSealed = leg.policy === 'spool' && spoolKey !== undefined;
     const salt = isSealed ? randomBytes(SALT_BYTES) : undefined;
     const recorder = new LegRecorder({
       ...leg,
+      path: join(callsDir, leg.callId, legFileName(leg.legNo)),
       policy: leg.policy === 'spool' && !isSealed ? 'memory' : leg.policy,
       salt,
       seal: spoolKey === undefined || salt === undefined ? undefined : new LegSeal(spoolKey, salt),
@@ -132,10 +133,20 @@ export class RecordingWriter {
     await new Promise<void>((resolve) => slot.whenWritten.push(resolve));
   }
 
+  /** When all that an ended leg recorded is written, its file is closed; who reads it opens it again. Never rejects. */
+  async rest(leg: LegRecorder): Promise<void> {
+    if (leg.options.policy === 'memory') return;
+    await this.written(leg);
+    if (!this.#slots.delete(leg)) return;
+    await leg.rest().catch((error: unknown) => {
+      this.#options.logger.warn({ err: toError(error) }, 'the file of an ended leg could not be closed');
+    });
+  }
+
   /** Lets go of a leg: nothing more is written, and nothing can be read from it. */
   async release(leg: LegRecorder): Promise<void> {
     const slot = this.#slots.get(leg);
-    if (slot === undefined) return;
+    if (slot === undefined) return leg.release();
     this.#slots.delete(leg);
     this.#recovered(slot);
     tellWritten(slot);
@@ -266,10 +277,8 @@ export class RecordingWriter {
   }
 
   async #open(leg: LegRecorder): Promise<NonNullable<LegRecorder['file']>> {
-    const { callId, legId, legNo, salt } = leg.options;
-    const directory = join(this.#options.callsDir, callId);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const path = join(directory, legFileName(legNo));
+    const { path, callId, legId, legNo, salt } = leg.options;
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     // Left by an attempt for which the disk had no room.
     const file = await open(path, 'w+', 0o600);
     try {

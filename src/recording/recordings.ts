@@ -9,11 +9,14 @@ import { within } from '../within.ts';
 import { deleteOldRecordings } from './delete-old-recordings.ts';
 import type { LegRecorder, RecordingPolicy } from './leg-recorder.ts';
 import { type MissingAudio, missingOf } from './missing-audio.ts';
-import { legFileName, RecordingWriter, type RecordingWriterOptions } from './recording-writer.ts';
+import { RecordingWriter, type RecordingWriterOptions } from './recording-writer.ts';
 import { type SavedRecording, saveRecording } from './save-recording.ts';
 
-/** The recordings of calls that end together are made by and by: calls that go on need the processor. */
-const SAVES_AT_A_TIME = 2;
+/**
+ * The recordings of calls that end together are made by and by, two at a time: calls that go on need the processor. Where
+ * many wait it is one more for each 32 of them: on a busy processor a recording rather waits than works.
+ */
+const savesAtATime = (waiting: number): number => Math.min(16, 2 + Math.floor(waiting / 32));
 /** A full disk is given a minute. */
 const SAVE_ATTEMPTS = 7;
 const SAVE_AGAIN_AFTER_MS = 10_000;
@@ -51,6 +54,7 @@ export class Recordings {
   readonly #options: RecordingsOptions;
   readonly #writer: RecordingWriter;
   readonly #saving = new Set<Promise<unknown>>();
+  /** Calls whose recordings wait for their turn. */
   readonly #waiting: (() => void)[] = [];
   readonly #closing = new AbortController();
   readonly #sweeper: NodeJS.Timeout | undefined;
@@ -109,14 +113,24 @@ export class Recordings {
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#saves >= SAVES_AT_A_TIME) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#saves++;
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      this.#startNext();
+    });
     try {
       return await work();
     } finally {
+      this.#saves--;
+      this.#startNext();
+    }
+  }
+
+  #startNext(): void {
+    while (this.#saves < savesAtATime(this.#waiting.length)) {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#saves--;
-      else next();
+      if (next === undefined) return;
+      this.#saves++;
+      next();
     }
   }
 
@@ -207,8 +221,10 @@ export class CallRecording {
       const recorder = this.#legs.find(({ options }) => options.legNo === leg.legNo);
       return recorder === undefined ? [] : [{ ...leg, recorder }];
     });
-    const outcome: RecordingOutcome =
-      this.#options.policy === 'keep' ? await this.#options.save(ended) : { kind: 'none' };
+    for (const { recorder } of ended) void this.#options.writer.rest(recorder);
+    const heard = ended.filter(({ recorder }) => recorder.startedAt !== undefined);
+    const isKept = this.#options.policy === 'keep' && heard.length > 0;
+    const outcome: RecordingOutcome = isKept ? await this.#options.save(heard) : { kind: 'none' };
     this.#options.onFinished(outcome);
     return outcome;
   }
@@ -227,7 +243,7 @@ export class CallRecording {
   /** The same, and deletes their files. Never rejects. */
   async remove(): Promise<void> {
     const directory = join(this.#options.callsDir, this.#options.callId);
-    const files = this.#legs.map(({ options }) => join(directory, legFileName(options.legNo)));
+    const files = this.#legs.map(({ options }) => options.path);
     await this.release();
     for (const file of files) await rm(file, { force: true }).catch(() => undefined);
     // Whoever keeps something else there removes it.

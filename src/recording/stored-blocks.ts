@@ -26,7 +26,7 @@ interface Found {
  * that is whole, and the stretch between is missing.
  */
 export class StoredBlocks {
-  readonly #file: FileHandle;
+  readonly #file: () => Promise<FileHandle>;
   readonly #seal: LegSeal | undefined;
   readonly #index: BlockIndex;
   /** Where the block behind the last one that was read begins. */
@@ -37,7 +37,8 @@ export class StoredBlocks {
   /** After `all`: bytes that belong to no whole block. */
   damagedBytes = 0;
 
-  constructor(file: FileHandle, index: BlockIndex, seal: LegSeal | undefined) {
+  /** @param file asked for each piece that is read; what it throws, reading throws */
+  constructor(file: () => Promise<FileHandle>, index: BlockIndex, seal: LegSeal | undefined) {
     this.#file = file;
     this.#index = index;
     this.#seal = seal;
@@ -115,9 +116,10 @@ export class StoredBlocks {
     const window = Buffer.allocUnsafe(
       Math.min(Math.max(WINDOW_BYTES, length), this.#index.endOffset - offset),
     );
+    const file = await this.#file();
     let read = 0;
     while (read < window.length) {
-      const { bytesRead } = await this.#file
+      const { bytesRead } = await file
         .read(window, read, window.length - read, offset + read)
         .catch((error: unknown) => {
           throw new CallscribeError('RECORDING_STORAGE', 'recorded leg: its file cannot be read', {

@@ -36,6 +36,7 @@ export class JournalFile implements CallJournal {
   #waiting: string[];
   #writing: Promise<void> | undefined;
   #file: FileHandle | undefined;
+  #state: 'open' | 'closed-between-lines' = 'open';
   /** A write may have left half a line. */
   #isTorn = false;
   #hasFailed = false;
@@ -68,6 +69,12 @@ export class JournalFile implements CallJournal {
     this.#append({ kind: 'event', eventNo });
   }
 
+  /** Many calls that have ended wait for their recordings; none of them keeps a file open for that. */
+  ended(): void {
+    this.#state = 'closed-between-lines';
+    if (this.#retry === undefined) this.#writing ??= this.#write();
+  }
+
   /** Resolves when what was accepted is with the system, or cannot be written now. */
   async written(): Promise<void> {
     await this.#writing;
@@ -85,7 +92,13 @@ export class JournalFile implements CallJournal {
   async #release(): Promise<void> {
     await this.#writing;
     clearTimeout(this.#retry);
-    await this.#file?.close().catch(() => undefined);
+    await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close().catch(() => undefined);
   }
 
   async #remove(): Promise<void> {
@@ -108,7 +121,12 @@ export class JournalFile implements CallJournal {
 
   async #write(): Promise<void> {
     try {
-      while (this.#waiting.length > 0) {
+      for (;;) {
+        if (this.#waiting.length === 0) {
+          if (this.#state === 'open' || this.#file === undefined) break;
+          await this.#closeFile();
+          continue;
+        }
         this.#file ??= await this.#open();
         const lines = this.#waiting;
         this.#waiting = [];

@@ -12,6 +12,7 @@ it('gives a leg’s recording what its recogniser gets, and both nothing but sil
     callId,
     legId: newLegId(callId),
     legNo: 0,
+    path: 'never-written',
     policy: 'keep',
     seal: undefined,
     salt: undefined,

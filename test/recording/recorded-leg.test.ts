@@ -39,6 +39,7 @@ function write(calls: readonly MediaCall[], flushEvery: number, how: 'plain' | '
   const ids = idsOf(1);
   const recorder = new LegRecorder({
     ...ids,
+    path: 'never-written',
     policy: 'keep',
     salt,
     seal: salt === undefined ? undefined : new LegSeal(KEY, salt),
@@ -197,6 +198,7 @@ describe('a recorded leg', () => {
     const { header, blocks } = write([audio(160)], 1);
     const recorder = new LegRecorder({
       ...idsOf(0),
+      path: 'never-written',
       policy: 'keep',
       salt: undefined,
       seal: undefined,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,6 +11,7 @@ import { silentLogger } from '../../src/log.ts';
 import type { RecordingPolicy } from '../../src/recording/leg-recorder.ts';
 import { RecordedLeg } from '../../src/recording/recorded-leg.ts';
 import { RecordingWriter, type RecordingWriterOptions } from '../../src/recording/recording-writer.ts';
+import { timesOpen } from '../support/open-files.ts';
 import { audio, heard, listen, loss, type MediaCall, silence, tell } from './leg-media.ts';
 
 let callsDir: string;
@@ -160,6 +161,44 @@ describe('RecordingWriter', () => {
     expect(found.facts.missing).toEqual([{ beginSample: 0, endSample: unkeptSamples }]);
     const rest = await found.source.read(unkeptSamples, 8_000);
     expect(rest.equals(heard(calls).subarray(unkeptSamples * 2, (unkeptSamples + 8_000) * 2))).toBe(true);
+  });
+
+  it.each(['keep', 'spool'] as const)(
+    'keeps no file of an ended leg open, and opens it again for who reads (%s)',
+    async (policy) => {
+      open();
+      const { leg, path } = openLeg(policy);
+      const source = leg.openSource();
+      tell(SPEECH, [leg]);
+      leg.end();
+      const resting = writer.rest(leg);
+      // From memory, since it is not written yet.
+      const begin = await source.read(0, 8_000);
+      await resting;
+      expect(await timesOpen(path)).toBe(0);
+      const rest = await source.read(8_000, 80_000);
+      expect(Buffer.concat([begin, rest]).equals(heard(SPEECH).subarray(0, 176_000))).toBe(true);
+      expect((await leg.openSource().read(0, 8_000)).equals(begin)).toBe(true);
+      expect(await timesOpen(path)).toBe(1);
+      await writer.release(leg);
+      expect(await timesOpen(path)).toBe(0);
+      await expect(leg.openSource().read(0, 8_000)).rejects.toMatchObject({ code: 'RECORDING_STORAGE' });
+    },
+  );
+
+  it('says so when the file of an ended leg is gone, and reads it when it is back', async () => {
+    open();
+    const { leg, path } = openLeg();
+    tell(SPEECH, [leg]);
+    leg.end();
+    await writer.rest(leg);
+    await rename(path, `${path}.away`);
+    const source = leg.openSource();
+    const refusal = { code: 'RECORDING_STORAGE', retryable: true };
+    await expect(source.read(0, 8_000)).rejects.toMatchObject(refusal);
+    await rename(`${path}.away`, path);
+    expect((await source.read(0, 8_000)).equals(heard(SPEECH).subarray(0, 16_000))).toBe(true);
+    await writer.release(leg);
   });
 
   it('refuses to read from a leg that was let go of', async () => {

@@ -12,6 +12,7 @@ import { deleteOldRecordings } from '../../src/recording/delete-old-recordings.t
 import { openKeptLeg, saveKeptCall } from '../../src/recording/kept-call.ts';
 import { Recordings, type RecordingsOptions } from '../../src/recording/recordings.ts';
 import { openSpoolKey } from '../../src/recording/spool-key.ts';
+import { timesOpen } from '../support/open-files.ts';
 import { audio, heard, loss, tell } from './leg-media.ts';
 
 let directory: string;
@@ -135,6 +136,22 @@ describe('Recordings', () => {
     const outcomes = await Promise.all(calls.map(({ finish }) => finish()));
     expect(outcomes.every(({ kind }) => kind === 'saved')).toBe(true);
     expect(await readdir(join(recordingDir(), '2026-11'))).toHaveLength(12);
+  });
+
+  it('lets a call that nothing was heard of go past those whose recordings wait for the disk', async () => {
+    await writeFile(recordingDir(), 'not a directory');
+    const of = open();
+    const waiting = Array.from({ length: 40 }, () => recordedCall(of));
+    const finishing = Promise.all(waiting.map(({ finish }) => finish()));
+    const silent = of.openCall({ callId: newCallId(), startedAt: new Date() });
+    silent.openLeg({ legId: newLegId(newCallId()), legNo: 0 }).end();
+    await expect(silent.finish([{ legNo: 0, role: 'agent' }])).resolves.toEqual({ kind: 'none' });
+    const files = waiting.flatMap(({ legs }) => legs.map(({ options }) => options.path));
+    await expect
+      .poll(async () => Math.max(...(await Promise.all(files.map((file) => timesOpen(file))))))
+      .toBe(0);
+    await of.close();
+    expect((await finishing).every(({ kind }) => kind === 'failed')).toBe(true);
   });
 
   it('deletes recordings that are older than they may be, at its start', async () => {

@@ -11,6 +11,7 @@ import { JOURNAL_FILE, JournalFile } from '../../src/recovery/journal-file.ts';
 import { type JournalLine, readJournal, writeJournalLine } from '../../src/recovery/journal-lines.ts';
 import type { DialogPlace } from '../../src/sip/dialog-place.ts';
 import { aCall } from '../support/facts.ts';
+import { timesOpen } from '../support/open-files.ts';
 
 const place = (sipCallId: string): DialogPlace => ({
   sipCallId,
@@ -123,6 +124,40 @@ describe('a call’s journal', () => {
     journal.sentence(0, 51, 51_000);
     await journal.written();
     await expect(readFile(join(directory, JOURNAL_FILE))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('keeps no file open when the call is over, and takes the lines that follow', async () => {
+    const call = aCall();
+    const directory = join(root, call.id);
+    const journal = new JournalFile({
+      callId: call.id,
+      directory,
+      owner: 'me',
+      logger: silentLogger,
+      onFailed: () => undefined,
+    });
+    const path = join(directory, JOURNAL_FILE);
+    journal.record(call);
+    await journal.written();
+    expect(await timesOpen(path)).toBe(1);
+    journal.ended();
+    await journal.written();
+    expect(await timesOpen(path)).toBe(0);
+    for (let eventNo = 1; eventNo <= 50; eventNo += 1) {
+      journal.event(eventNo);
+      if (eventNo % 7 === 0) await journal.written();
+      if (eventNo % 5 === 0) await Promise.resolve();
+    }
+    await journal.written();
+    expect(await timesOpen(path)).toBe(0);
+    const state = readJournal(await readFile(path, 'utf8'));
+    expect(state).toMatchObject({
+      owner: 'me',
+      unreadableLines: 0,
+      record: { id: call.id },
+      lastEventNo: 50,
+    });
+    await journal.remove();
   });
 
   it('goes on without a disk, and writes everything when there is one again', async () => {
