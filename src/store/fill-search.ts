@@ -15,10 +15,11 @@ const BATCH_ROWS = 1_000;
 /** One process at a time; not the sweeper's, which would wait for hours. */
 const LOCK_KEY = 3_914_677_203;
 
-/** Indexes that a partition from before migration 0009 does not have. */
+/** Indexes that a partition from before migrations 0009 and 0015 does not have. */
 const INDEXES = {
   sentences_search: 'using gin (search_pairs) with (fastupdate = on)',
   sentences_tenant: '(tenant, leg_id, sentence_no)',
+  sentences_emotion: "(emo_tag, leg_id, sentence_no) where emo_tag in ('positive', 'negative')",
 } as const;
 
 /** Partitions of `sentences` that lack one of them. */

@@ -1,4 +1,5 @@
 import { type CallId, lowestIdAt, timeOfId } from '../ids.ts';
+import { beginOfMonth, monthOf, monthsAfter } from './months.ts';
 import type { Queryable } from './pool.ts';
 
 /** Why two calls belong together; see the table's comments. */
@@ -36,6 +37,11 @@ const LINKING_KINDS = [
 
 /** An id that more calls share than this within the window names something larger than a call. */
 const SHARED_BY_MAX = 16;
+/**
+ * So many calls with an id are looked at within two or three months, in no order; one that has more, such as a header that a
+ * peer fills with the same text in every call, links none. Without that, each call would cost as much as there are.
+ */
+const LOOKED_AT_MAX = 256;
 /** Shorter ids are counters that begin anew. */
 const VALUE_CHARACTERS_MIN = 6;
 const WINDOW = '24 hours';
@@ -47,21 +53,31 @@ const OVERLAP_TOLERANCE = '5 seconds';
 const LINK_CALLS = {
   name: 'link-calls',
   text: `
-with shared as (
-  select me.id as my_id, other.id, other.started_at, other.ended_at, mine.kind, mine.value,
-         me.started_at as my_start, me.ended_at as my_end,
-         count(*) over (partition by me.id, mine.kind, mine.value) as shared_by
+with mine as materialized (
+  select me.id as my_id, me.started_at as my_start, me.ended_at as my_end, own.kind, own.value
     from calls me
-    join call_identifiers mine on mine.call_id = me.id
-    join call_identifiers theirs on theirs.value = mine.value and theirs.call_id <> me.id
-     and theirs.call_id between $3 and $4
-     and (theirs.kind = mine.kind and mine.kind = any($2)
-          or theirs.kind = 'sip-call-id' and mine.kind = 'replaces'
-          or theirs.kind = 'replaces' and mine.kind = 'sip-call-id')
-    join calls other on other.id = theirs.call_id and other.id between $3 and $4
-   where me.id = any($1) and me.id between $3 and $4 and mine.call_id between $3 and $4
-     and other.started_at between me.started_at - interval '${WINDOW}' and me.started_at + interval '${WINDOW}'
-     and length(mine.value) >= ${VALUE_CHARACTERS_MIN} and mine.value !~ '^[0-]+$'
+    join call_identifiers own on own.call_id = me.id
+   where me.id = any($1) and me.id >= $3 and me.id < $4 and own.call_id >= $3 and own.call_id < $4
+     and length(own.value) >= ${VALUE_CHARACTERS_MIN} and own.value !~ '^[0-]+$'
+), theirs as materialized (
+  select mine.*, few.call_id
+    from mine
+   cross join lateral (
+      select mine.kind as their_kind where mine.kind = any($2)
+      union all select 'sip-call-id' where mine.kind = 'replaces'
+      union all select 'replaces' where mine.kind = 'sip-call-id') as wanted
+   cross join lateral (
+      select call_id, count(*) over () as looked_at
+        from (select call_id from call_identifiers as of_others
+               where of_others.value = mine.value and of_others.kind = their_kind
+                 and call_id >= $3 and call_id < $4 limit ${LOOKED_AT_MAX} + 1) as first_few) as few
+   where few.call_id <> my_id and looked_at <= ${LOOKED_AT_MAX}
+), shared as (
+  select theirs.*, other.id, other.started_at, other.ended_at,
+         count(*) over (partition by my_id, kind, value) as shared_by
+    from theirs
+    join calls other on other.id = theirs.call_id and other.id >= $3 and other.id < $4
+   where other.started_at between my_start - interval '${WINDOW}' and my_start + interval '${WINDOW}'
 ), nearest as (
   select distinct on (my_id, id) *,
          case kind when 'sip-call-id' then 'replaces' else kind end as by
@@ -115,11 +131,13 @@ export async function linkCalls(db: Queryable, callIds: readonly CallId[]): Prom
   await db.query({ ...LINK_CALLS, values: [callIds, LINKING_KINDS, from, to] });
 }
 
-/** Ids of calls of about that time, so that two months are read and not all; of random ids all. */
+/** Ids of the months that calls of about that time are in, from, included, up to, not included; of random ids all. */
 function idsAround(callId: CallId): readonly [string, string] {
   const at = timeOfId(callId)?.getTime();
   if (at === undefined) return [lowestIdAt(new Date(0)), 'ffffffff-ffff-ffff-ffff-ffffffffffff'];
-  return [lowestIdAt(new Date(Math.max(0, at - 2 * WINDOW_MS))), lowestIdAt(new Date(at + 2 * WINDOW_MS))];
+  const first = monthOf(new Date(Math.max(0, at - 2 * WINDOW_MS)));
+  const last = monthOf(new Date(at + 2 * WINDOW_MS));
+  return [lowestIdAt(beginOfMonth(first)), lowestIdAt(beginOfMonth(monthsAfter(last, 1)))];
 }
 
 /** The calls that belong together with this one. @throws what `pg` throws; see `toStoreError` */

@@ -13,9 +13,8 @@ export const SEARCH_MAX_MS = 2_000;
  *
  * Two ways lead there, and neither is good alone: the index of pairs finds what is rare, but gives all that it finds
  * before it can be ordered; looking from the newest on finds what is frequent after a few rows, but reads everything for
- * what is rare. So the newest `WINDOW_ROWS` are looked through first. Where they do not fill the page, less than
- * `limit` in so many rows match: where a few times as many will fill it, by what was found, those are looked through, else
- * the index has little to give.
+ * what is rare. So the newest `WINDOW_ROWS` are looked through first. Where they do not fill the page, what was found
+ * tells how frequent the words are, and hence which costs less: a window so wide that it will fill it, or the index.
  *
  * @param db within a transaction, see `withinCost`
  * @throws what `pg` throws, see `toStoreError`
@@ -52,7 +51,7 @@ async function searchBy(
   return (await db.query<FoundSentence>(searchStatement(way, scope, span))).rows;
 }
 
-/** A page out of the newest rows; undefined where they do not fill it. */
+/** A page out of the newest rows; undefined where the index gives it sooner. */
 async function fullWindow(
   db: Queryable,
   scope: SearchScope,
@@ -60,22 +59,37 @@ async function fullWindow(
 ): Promise<readonly FoundSentence[] | undefined> {
   const rows = await searchBy('window', db, scope, span);
   if (rows.length === scope.limit) return rows;
-  const windowRows = widerWindow(rows.length, scope);
+  if (rows.length === 0) return undefined;
+  const windowRows = widerWindow(rows.length, scope, await estimateRows(db, span));
   if (windowRows === undefined) return undefined;
   const wider = await searchBy('window', db, { ...scope, windowRows }, span);
   return wider.length === scope.limit ? wider : undefined;
 }
 
-/** Rows in order cost less than hits of the index, which lie all over the table, but not so much less. */
-const WIDER_TIMES_MAX = 8;
 /** Words are spread unevenly. */
 const WIDER_MARGIN = 1.5;
+/** Hits lie all over the table, and are put in order. */
+const ROWS_A_HIT = 4;
+/** Whatever the index costs. */
+const WIDER_TIMES_MAX = 16;
 
 /** Rows that will fill the page where words go on as they did; undefined: the index is cheaper. */
 function widerWindow(
   found: number,
   { limit, windowRows = WINDOW_ROWS }: Pick<SearchOptions, 'limit' | 'windowRows'>,
+  spanRows: number,
 ): number | undefined {
   const times = (limit / found) * WIDER_MARGIN;
-  return times <= WIDER_TIMES_MAX ? Math.ceil(times * windowRows) : undefined;
+  const wider = Math.ceil(times * windowRows);
+  const hits = (found / windowRows) * spanRows;
+  return times <= WIDER_TIMES_MAX && wider <= hits * ROWS_A_HIT ? wider : undefined;
+}
+
+/** Sentences of a span, as the planner has it. */
+async function estimateRows(db: Queryable, { from, to }: IdSpan): Promise<number> {
+  const { rows } = await db.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+    'explain (format json) select from sentences where leg_id >= $1::uuid and leg_id < $2::uuid',
+    [from, to],
+  );
+  return rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0;
 }

@@ -53,7 +53,10 @@ export function searchStatement(
   const holds = (term: SearchTerm): string =>
     `(${term.forms.map((form) => `strpos(search_text, ${value(form)}) > 0`).join(' or ')})`;
   const said = [...query.wanted.map(holds), ...query.unwanted.map((term) => `not ${holds(term)}`)];
-  if (filter.emotion !== undefined) said.push(`emo_tag = ${value(filter.emotion)}`);
+  // The few that are not neutral have an index in the order of the result.
+  if (filter.emotion !== undefined) {
+    (way === 'window' ? span : said).push(`emo_tag = ${value(filter.emotion)}`);
+  }
 
   const indexed = (term: SearchTerm): string =>
     `(${term.forms.map((form) => `search_pairs @> ${value(pairsOf(form))}::int[]`).join(' or ')})`;

@@ -41,9 +41,11 @@ async function makeOld(texts: readonly string[]): Promise<void> {
   );
   await pool.query(`
     update sentences set search_text = null, search_pairs = null;
-    drop index sentences_search, sentences_tenant;
+    drop index sentences_search, sentences_tenant, sentences_emotion;
     create index sentences_search on only sentences using gin (search_pairs);
-    create index sentences_tenant on only sentences (tenant, leg_id, sentence_no)`);
+    create index sentences_tenant on only sentences (tenant, leg_id, sentence_no);
+    create index sentences_emotion on only sentences (emo_tag, leg_id, sentence_no)
+      where emo_tag in ('positive', 'negative')`);
 }
 
 it('rows of before become searchable, also where it was broken off, and all indexes whole', async () => {
@@ -60,7 +62,7 @@ it('rows of before become searchable, also where it was broken off, and all inde
   elsewhere.release(true);
 
   await expect
-    .poll(async () => await fillSearch(pool, { signal: never, batchRows: 2 }))
+    .poll(async () => await fillSearch(pool, { signal: never, batchRows: 2 }), { timeout: 30_000 })
     .toContain('sentences_other');
   expect(await found('退款')).toEqual(['退款了', '我要退款']);
   expect(await found('120')).toEqual(['一百二十块']);

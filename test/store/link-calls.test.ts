@@ -61,6 +61,23 @@ it('calls of one batch that share ids are linked as they are one by one', async 
   expect(kinds).toEqual(['continues', 'continues', 'continues', 'duplicate']);
 });
 
+it('an id that a peer puts into every call links none, and costs no more with each of them', async () => {
+  const sharing = Array.from({ length: 1_000 }, (_, minute) => callAt(minute, 'the-same-in-all'));
+  const [one, other] = [callAt(500, 'ucid-of-two-1'), callAt(503, 'ucid-of-two-1')];
+  await saveCalls(pool, [...sharing, one, other]);
+  const session = await pool.connect();
+  await session.query('begin');
+  await linkCalls(session, [sharing[700]!.id, other.id]);
+  const { rows } = await session.query<{ rows: number }>(
+    `select sum(idx_tup_fetch + seq_tup_read)::int as rows from pg_stat_xact_user_tables
+      where relname like 'call_identifiers%'`,
+  );
+  await session.query('commit');
+  session.release();
+  expect(await links()).toMatchObject([{ call_id: other.id, linked_id: one.id, kind: 'continues' }]);
+  expect(rows[0]?.rows).toBeLessThan(600);
+});
+
 it('no calls need no links', async () => {
   await linkCalls(pool, []);
   expect(await links()).toEqual([]);

@@ -18,7 +18,7 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[];
 }
 
-/** Runs each statement under `explain analyze`, notes its plan, and then once more for its answer; settings have none. */
+/** Runs each statement under `explain analyze`, notes its plan, and then once more for its answer; settings and what is explained already have none. */
 export function explaining(db: Queryable, plans: Plan[]): Queryable {
   const query = async (
     given: string | { readonly text: string; readonly name?: string; readonly values?: unknown[] },
@@ -26,7 +26,7 @@ export function explaining(db: Queryable, plans: Plan[]): Queryable {
   ): Promise<unknown> => {
     const statement = typeof given === 'string' ? { text: given, values } : given;
     const { text, values: parameters } = statement;
-    if (text.startsWith('set ')) return db.query(text);
+    if (/^(?:set|explain) /.test(text)) return db.query(text, parameters);
     const name = 'name' in statement ? statement.name : undefined;
     const { rows } = await db.query<{ 'QUERY PLAN': readonly [Explained] }>(
       `explain (analyze, format json) ${text}`,
