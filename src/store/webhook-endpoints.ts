@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { CallscribeError } from '../errors.ts';
+import { CallscribeError, systemCode } from '../errors.ts';
 import type { NewEndpoint, WebhookEndpoint } from '../webhooks/endpoint.ts';
 import type { Destination } from '../webhooks/sender.ts';
 import type { Queryable } from './pool.ts';
@@ -10,7 +10,7 @@ import type { Queryable } from './pool.ts';
 const LOAD_ENDPOINTS = {
   name: 'load-webhook-endpoints',
   text: `
-select id, tenant, url, event_types as "eventTypes", state, disabled_reason as "disabledReason",
+select id, tenant, name, url, event_types as "eventTypes", state, disabled_reason as "disabledReason",
        created_at as "createdAt", failures, failing_since as "failingSince", last_failure as "lastFailure",
        delivered::float8 as delivered, delivered_at as "deliveredAt",
        (select count(*)::int from webhook_messages where endpoint_id = endpoint.id and state = 'pending') as waiting,
@@ -44,21 +44,31 @@ export async function loadEndpoint(
 const ENDPOINTS_PER_TENANT_MAX = 20;
 
 const ADD_ENDPOINT = `
-insert into webhook_endpoints (id, tenant, url, event_types, secret)
-select $1, $2, $3, $4, $5
+insert into webhook_endpoints (id, tenant, url, event_types, secret, name)
+select $1, $2, $3, $4, $5, $6
  where (select count(*) from webhook_endpoints where tenant = $2) < ${ENDPOINTS_PER_TENANT_MAX}`;
+
+const UNIQUE_VIOLATION = '23505';
 
 /**
  * @returns its id
- * @throws {CallscribeError} WEBHOOK_INVALID where the tenant has as many as it may
+ * @throws {CallscribeError} WEBHOOK_INVALID where the tenant has as many as it may, WEBHOOK_NAME_TAKEN
  * @throws what `pg` throws; see `toStoreError`
  */
 export async function addEndpoint(
   db: Queryable,
-  { tenant, url, eventTypes, secret }: NewEndpoint,
+  { tenant, name, url, eventTypes, secret }: NewEndpoint,
 ): Promise<string> {
   const id = randomUUID();
-  const { rowCount } = await db.query(ADD_ENDPOINT, [id, tenant, url, eventTypes, secret.reveal()]);
+  const values = [id, tenant, url, eventTypes, secret.reveal(), name ?? null];
+  const { rowCount } = await db.query(ADD_ENDPOINT, values).catch((thrown: unknown) => {
+    if (systemCode(thrown) !== UNIQUE_VIOLATION) throw thrown;
+    throw new CallscribeError(
+      'WEBHOOK_NAME_TAKEN',
+      'another webhook endpoint of the tenant has this name: give another, or remove that one first',
+      { cause: thrown },
+    );
+  });
   if (rowCount === 1) return id;
   throw new CallscribeError(
     'WEBHOOK_INVALID',

@@ -19,16 +19,27 @@ import {
   URL_MAX_CHARS,
   type WebhookEndpoint,
 } from '../../webhooks/endpoint.ts';
+import { ENDPOINT_NAME, ENDPOINT_NAME_RULE } from '../../webhooks/endpoint-name.ts';
 import { WEBHOOK_EVENT_TYPES } from '../../webhooks/events.ts';
 import { tryEndpoint } from '../../webhooks/try-endpoint.ts';
 import type { AddRoutes } from '../context.ts';
-import { BODY_PROBLEMS, isoOrNull, NOT_FOUND, PROBLEMS, textOf, time, timeOrNull } from '../schemas.ts';
+import {
+  BODY_PROBLEMS,
+  isoOrNull,
+  NOT_FOUND,
+  problemResponse,
+  PROBLEMS,
+  textOf,
+  time,
+  timeOrNull,
+} from '../schemas.ts';
 import { seenTenant } from '../tenant.ts';
 
 const endpointSchema = z
   .object({
     id: z.uuid(),
     tenant: z.string(),
+    name: z.string().nullable().describe('By which routing rules name it'),
     url: z.string(),
     event_types: z.array(z.enum(WEBHOOK_EVENT_TYPES)),
     state: z.enum(['active', 'disabled']),
@@ -56,6 +67,11 @@ const newEndpoint = z.object({
     .min(1)
     .max(WEBHOOK_EVENT_TYPES.length)
     .default([...WEBHOOK_EVENT_TYPES]),
+  name: z
+    .string()
+    .regex(ENDPOINT_NAME, `expected ${ENDPOINT_NAME_RULE}`)
+    .optional()
+    .describe('For the setting webhooks of routing rules; unique in the tenant'),
   tenant: textOf(128).optional().describe('For credentials that see more than one; else default'),
 });
 
@@ -96,11 +112,16 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
         tags,
         summary: 'An endpoint that is told of what happens from now on',
         body: newEndpoint,
-        response: { 201: z.object({ id: z.uuid(), secret: secretSchema }), ...PROBLEMS, ...BODY_PROBLEMS },
+        response: {
+          201: z.object({ id: z.uuid(), secret: secretSchema }),
+          ...PROBLEMS,
+          ...BODY_PROBLEMS,
+          409: problemResponse('Another endpoint of the tenant has the name'),
+        },
       },
     },
     async ({ principal, body }, reply) => {
-      const { event_types: eventTypes, tenant = principal.tenant ?? 'default' } = body;
+      const { event_types: eventTypes, name, tenant = principal.tenant ?? 'default' } = body;
       if (seenTenant(principal, tenant) !== tenant) {
         throw new CallscribeError(
           'WEBHOOK_INVALID',
@@ -109,7 +130,7 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
       }
       const secret = newSecret();
       const url = parseEndpointUrl(body.url);
-      const id = await addEndpoint(pool, { tenant, url, eventTypes, secret: new Secret(secret) });
+      const id = await addEndpoint(pool, { tenant, name, url, eventTypes, secret: new Secret(secret) });
       return reply.code(201).send({ id, secret });
     },
   );
@@ -221,10 +242,11 @@ export function found<T>(thing: T | undefined): T {
 }
 
 function toJson(endpoint: WebhookEndpoint): z.infer<typeof endpointSchema> {
-  const { id, tenant, url, state, failures, delivered, waiting, dead } = endpoint;
+  const { id, tenant, name, url, state, failures, delivered, waiting, dead } = endpoint;
   return {
     id,
     tenant,
+    name,
     url,
     event_types: [...endpoint.eventTypes],
     state,
