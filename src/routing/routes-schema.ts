@@ -76,10 +76,14 @@ const parameter = z.union([
   z.array(z.string().max(128)).max(64),
 ]);
 
-const endpointNames = z.union(
-  [z.literal('none'), z.array(z.string().regex(ENDPOINT_NAME)).min(1).max(ENDPOINTS_MAX)],
-  `expected none, or a list of 1 to ${ENDPOINTS_MAX} names of webhook endpoints: ${ENDPOINT_NAME_RULE}`,
-);
+const NAMES_EXPECTED = `expected none, or a list of 1 to ${ENDPOINTS_MAX} names of webhook endpoints`;
+const endpointNames = z.union([
+  z.literal('none', NAMES_EXPECTED),
+  z
+    .array(z.string().regex(ENDPOINT_NAME, `expected ${ENDPOINT_NAME_RULE}`), NAMES_EXPECTED)
+    .min(1, NAMES_EXPECTED)
+    .max(ENDPOINTS_MAX, NAMES_EXPECTED),
+]);
 
 const settings = z
   .strictObject({

@@ -26,7 +26,11 @@ export interface TestWebhooks extends AsyncDisposable {
   start(policy?: Partial<WebhookPolicy>): Promise<Role>;
   addEndpoint(
     url: string,
-    more?: { readonly tenant?: string; readonly eventTypes?: readonly WebhookEventType[] },
+    more?: {
+      readonly tenant?: string;
+      readonly name?: string;
+      readonly eventTypes?: readonly WebhookEventType[];
+    },
   ): Promise<{ readonly id: string; readonly secret: string }>;
 }
 
@@ -66,9 +70,10 @@ export async function openWebhooks(
       closers.add(() => role.close());
       return role;
     },
-    addEndpoint: async (url, { tenant = 'default', eventTypes = WEBHOOK_EVENT_TYPES } = {}) => {
+    addEndpoint: async (url, { tenant = 'default', name, eventTypes = WEBHOOK_EVENT_TYPES } = {}) => {
       const secret = newSecret();
-      return { id: await addEndpoint(pool, { tenant, url, eventTypes, secret: new Secret(secret) }), secret };
+      const given = { tenant, name, url, eventTypes, secret: new Secret(secret) };
+      return { id: await addEndpoint(pool, given), secret };
     },
     [Symbol.asyncDispose]: () => closers.close(),
   };
