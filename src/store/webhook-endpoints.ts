@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { CallscribeError, systemCode } from '../errors.ts';
+import { CallscribeError } from '../errors.ts';
 import type { NewEndpoint, WebhookEndpoint } from '../webhooks/endpoint.ts';
 import type { Destination } from '../webhooks/sender.ts';
 import type { Queryable } from './pool.ts';
@@ -43,12 +43,17 @@ export async function loadEndpoint(
 /** Each costs a row for every sentence that its tenant's callers say. */
 const ENDPOINTS_PER_TENANT_MAX = 20;
 
+/** The last line sees the endpoints that were there before. */
 const ADD_ENDPOINT = `
-insert into webhook_endpoints (id, tenant, url, event_types, secret, name)
-select $1, $2, $3, $4, $5, $6
- where (select count(*) from webhook_endpoints where tenant = $2) < ${ENDPOINTS_PER_TENANT_MAX}`;
-
-const UNIQUE_VIOLATION = '23505';
+with added as (
+  insert into webhook_endpoints (id, tenant, url, event_types, secret, name)
+  select $1, $2, $3, $4, $5, $6
+   where (select count(*) from webhook_endpoints where tenant = $2) < ${ENDPOINTS_PER_TENANT_MAX}
+  on conflict (tenant, name) do nothing
+  returning id
+)
+select exists (select from added) as "isAdded",
+       (select count(*) from webhook_endpoints where tenant = $2) < ${ENDPOINTS_PER_TENANT_MAX} as "hadRoom"`;
 
 /**
  * @returns its id
@@ -60,16 +65,21 @@ export async function addEndpoint(
   { tenant, name, url, eventTypes, secret }: NewEndpoint,
 ): Promise<string> {
   const id = randomUUID();
-  const values = [id, tenant, url, eventTypes, secret.reveal(), name ?? null];
-  const { rowCount } = await db.query(ADD_ENDPOINT, values).catch((thrown: unknown) => {
-    if (systemCode(thrown) !== UNIQUE_VIOLATION) throw thrown;
+  const { rows } = await db.query<{ isAdded: boolean; hadRoom: boolean }>(ADD_ENDPOINT, [
+    id,
+    tenant,
+    url,
+    eventTypes,
+    secret.reveal(),
+    name ?? null,
+  ]);
+  if (rows[0]?.isAdded === true) return id;
+  if (rows[0]?.hadRoom === true) {
     throw new CallscribeError(
       'WEBHOOK_NAME_TAKEN',
       'another webhook endpoint of the tenant has this name: give another, or remove that one first',
-      { cause: thrown },
     );
-  });
-  if (rowCount === 1) return id;
+  }
   throw new CallscribeError(
     'WEBHOOK_INVALID',
     `the tenant has ${ENDPOINTS_PER_TENANT_MAX} webhook endpoints, as many as it may: remove one first`,
