@@ -21,6 +21,7 @@ import {
   loadDestination,
   loadEndpoint,
   loadEndpoints,
+  nameEndpoint,
   removeEndpoint,
   rotateSecret,
 } from '../src/store/webhook-endpoints.ts';
@@ -78,6 +79,15 @@ function readOrder(args: readonly string[]): Order | undefined {
     .description('all endpoints, without their secrets')
     .action(() => {
       order = list;
+    });
+  command
+    .command('name <id> <name>')
+    .description('by which rules name it from now on')
+    .action((id: string, name: string) => {
+      const [known, given] = [endpointId(id), parseEndpointName(name)];
+      order = async (pool) => {
+        found(await nameEndpoint(pool, undefined, known, given));
+      };
     });
   const forOne = (
     name: string,

@@ -74,16 +74,49 @@ export async function addEndpoint(
     name ?? null,
   ]);
   if (rows[0]?.isAdded === true) return id;
-  if (rows[0]?.hadRoom === true) {
-    throw new CallscribeError(
-      'WEBHOOK_NAME_TAKEN',
-      'another webhook endpoint of the tenant has this name: give another, or remove that one first',
-    );
-  }
+  if (rows[0]?.hadRoom === true) throw nameTaken();
   throw new CallscribeError(
     'WEBHOOK_INVALID',
     `the tenant has ${ENDPOINTS_PER_TENANT_MAX} webhook endpoints, as many as it may: remove one first`,
   );
+}
+
+const nameTaken = (): CallscribeError =>
+  new CallscribeError(
+    'WEBHOOK_NAME_TAKEN',
+    'another webhook endpoint of the tenant has this name: give another, or remove that one first',
+  );
+
+const NAME_ENDPOINT = `
+with found as (
+  select id, tenant from webhook_endpoints where id = $2 and ($1::text is null or tenant = $1)
+), named as (
+  update webhook_endpoints endpoint set name = $3
+    from found
+   where endpoint.id = found.id
+     and not exists (select from webhook_endpoints other
+                      where other.tenant = found.tenant and other.name = $3 and other.id <> found.id)
+  returning endpoint.id
+)
+select exists (select from found) as "isThere", exists (select from named) as "isNamed"`;
+
+/**
+ * Of calls whose rule gives this name it is told from now on, and of those with the one before no more.
+ *
+ * @returns whether it is there
+ * @throws {CallscribeError} WEBHOOK_NAME_TAKEN
+ * @throws what `pg` throws; see `toStoreError`
+ */
+export async function nameEndpoint(
+  db: Queryable,
+  tenant: string | undefined,
+  endpointId: string,
+  name: string,
+): Promise<boolean> {
+  const values = [tenant ?? null, endpointId, name];
+  const { rows } = await db.query<{ isThere: boolean; isNamed: boolean }>(NAME_ENDPOINT, values);
+  if (rows[0]?.isThere === true && !rows[0].isNamed) throw nameTaken();
+  return rows[0]?.isThere === true;
 }
 
 const REMOVE_ENDPOINT = `

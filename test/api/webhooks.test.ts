@@ -93,7 +93,14 @@ describe('an endpoint', () => {
       body: { code: 'WEBHOOK_NAME_TAKEN' },
     });
     expect((await ask('POST', '', { url, name: 'crm' }, tokenOfB)).status).toBe(201);
-    expect(await ask('GET', `/${(await add()).id}`)).toMatchObject({ body: { name: null } });
+    const { id } = await add();
+    expect(await ask('GET', `/${id}`)).toMatchObject({ body: { name: null } });
+    expect(await ask('PATCH', `/${id}`, { name: 'crm' })).toMatchObject({ status: 409 });
+    expect(await ask('PATCH', `/${id}`, { name: 'crm' }, tokenOfB)).toMatchObject({ status: 404 });
+    expect(await ask('PATCH', `/${id}`, {})).toMatchObject({ status: 400 });
+    for (const name of ['wfm', 'wfm', 'wfm-2']) {
+      expect(await ask('PATCH', `/${id}`, { name })).toMatchObject({ body: { name, state: 'active' } });
+    }
     await ask('DELETE', `/${String(crm.body['id'])}`);
     expect((await ask('POST', '', { url, name: 'crm' })).status).toBe(201);
   });

@@ -23,6 +23,8 @@ export interface TestWebhooks extends AsyncDisposable {
   readonly pool: Pool;
   /** Keys of its queue in Redis begin with it. */
   readonly prefix: string;
+  /** Metrics of the role that was started last, as a scraper gets them. */
+  metrics(): Promise<string>;
   start(policy?: Partial<WebhookPolicy>): Promise<Role>;
   addEndpoint(
     url: string,
@@ -55,17 +57,20 @@ export async function openWebhooks(
     kind === 'redis'
       ? redisBackend({ redisUrl: inject('redisUrl'), prefix })
       : postgresBackend({ databaseUrl: database.url });
+  let metrics = createMetrics();
   return {
     pool,
     prefix,
+    metrics: () => metrics.registry.metrics(),
     start: async (policy = {}) => {
+      metrics = createMetrics();
       const role = await startWebhooksRole({
         pool,
         backend: backend(),
         policy: { ...QUICK, ...policy },
         allow: ['127.0.0.0/8'],
         logger,
-        metrics: createMetrics(),
+        metrics,
       });
       closers.add(() => role.close());
       return role;

@@ -44,7 +44,7 @@ async function webhooks(
 }
 
 it('adds an endpoint, tries it, shows and replays what is dead', { timeout: 120_000 }, async () => {
-  const added = await webhooks(['add', '--url', receiver.url, '--events', 'call.started', '--name', 'crm']);
+  const added = await webhooks(['add', '--url', receiver.url, '--events', 'call.started', '--name', 'new']);
   const [, id = '', secret = ''] = /^endpoint (\S+)\nsecret {3}(\S+)$/m.exec(added.out) ?? [];
   expect(await webhooks(['test', id])).toEqual({ out: 'not delivered: address not allowed\n', code: 1 });
   const allowed = await webhooks(['test', id], { WEBHOOK_ALLOW: '127.0.0.1' });
@@ -53,6 +53,7 @@ it('adds an endpoint, tries it, shows and replays what is dead', { timeout: 120_
   WebhookReceiver.verify(secret, webhook!);
   expect(webhook?.body).toMatchObject({ type: 'webhook.test', data: { endpoint_id: id } });
 
+  expect((await webhooks(['name', id, 'crm'])).code).toBe(0);
   const twice = await webhooks(['add', '--url', receiver.url, '--name', 'crm']);
   expect([twice.code, twice.out]).toEqual([1, expect.stringContaining('has this name')]);
 

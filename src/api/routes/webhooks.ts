@@ -9,6 +9,7 @@ import {
   loadDestination,
   loadEndpoint,
   loadEndpoints,
+  nameEndpoint,
   removeEndpoint,
   rotateSecret,
 } from '../../store/webhook-endpoints.ts';
@@ -60,6 +61,11 @@ const secretSchema = z.string().describe('whsec_…; shown this once');
 /** `{id}` of an endpoint. */
 export const webhookParams = z.object({ id: z.uuid().transform((text) => text.toLowerCase()) });
 
+const endpointName = z
+  .string()
+  .regex(ENDPOINT_NAME, `expected ${ENDPOINT_NAME_RULE}`)
+  .describe('For the setting webhooks of routing rules; unique in the tenant');
+
 const newEndpoint = z.object({
   url: textOf(URL_MAX_CHARS).describe('https://HOST/PATH'),
   event_types: z
@@ -67,11 +73,7 @@ const newEndpoint = z.object({
     .min(1)
     .max(WEBHOOK_EVENT_TYPES.length)
     .default([...WEBHOOK_EVENT_TYPES]),
-  name: z
-    .string()
-    .regex(ENDPOINT_NAME, `expected ${ENDPOINT_NAME_RULE}`)
-    .optional()
-    .describe('For the setting webhooks of routing rules; unique in the tenant'),
+  name: endpointName.optional(),
   tenant: textOf(128).optional().describe('For credentials that see more than one; else default'),
 });
 
@@ -81,6 +83,8 @@ const testOutcome = z
     detail: z.string(),
   })
   .meta({ id: 'WebhookTest' });
+
+const NAME_TAKEN = { 409: problemResponse('Another endpoint of the tenant has the name') };
 
 const tags = ['webhooks'];
 const config = { scope: 'admin' } as const;
@@ -116,7 +120,7 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
           201: z.object({ id: z.uuid(), secret: secretSchema }),
           ...PROBLEMS,
           ...BODY_PROBLEMS,
-          409: problemResponse('Another endpoint of the tenant has the name'),
+          ...NAME_TAKEN,
         },
       },
     },
@@ -158,16 +162,20 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
       schema: {
         operationId: 'setWebhookState',
         tags,
-        summary: 'Disable it (what waits is dead), or enable it again (which ends a pause after failures)',
+        summary:
+          'Disable it (what waits is dead), enable it again (which ends a pause after failures), or name it',
         params: webhookParams,
-        body: z.object({ state: z.enum(['active', 'disabled']) }),
-        response: { 200: endpointSchema, ...PROBLEMS, ...BODY_PROBLEMS, ...NOT_FOUND },
+        body: z
+          .object({ state: z.enum(['active', 'disabled']).optional(), name: endpointName.optional() })
+          .refine(({ state, name }) => state !== undefined || name !== undefined, 'expected state or name'),
+        response: { 200: endpointSchema, ...PROBLEMS, ...BODY_PROBLEMS, ...NOT_FOUND, ...NAME_TAKEN },
       },
     },
-    async ({ principal, params: { id }, body: { state } }) => {
+    async ({ principal, params: { id }, body: { state, name } }) => {
       const tenant = seenTenant(principal);
+      if (name !== undefined) await nameEndpoint(pool, tenant, id, name);
       if (state === 'active') await enableEndpoint(pool, tenant, id);
-      else await disableEndpoint(pool, tenant, id, { reason: 'operator' });
+      if (state === 'disabled') await disableEndpoint(pool, tenant, id, { reason: 'operator' });
       return toJson(found(await loadEndpoint(pool, tenant, id)));
     },
   );
