@@ -41,7 +41,7 @@ describe('a job', () => {
 
   it('of a publisher that knew no names of endpoints is told to all', () => {
     const { webhooks: _, ...old } = sent(told(['crm'])) as Record<string, unknown>;
-    expect(decodeJob('sentence', old).payload).toMatchObject({ webhooks: undefined });
+    expect(decodeJob('sentence', old).payload).toEqual(sentence);
   });
 
   it('has an id made from its fact, which BullMQ takes', () => {
