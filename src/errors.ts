@@ -59,6 +59,7 @@ export const ERROR_CODES = {
 
   // webhooks
   WEBHOOK_INVALID: 'a webhook endpoint cannot be kept as it was given',
+  WEBHOOK_NAME_TAKEN: 'another webhook endpoint of the tenant has the name',
   WEBHOOK_ADDRESS_REFUSED:
     'a webhook leads to an address that is neither public nor allowed, or there without TLS',
   WEBHOOK_HELD: 'a webhook endpoint failed and is left alone for a while',

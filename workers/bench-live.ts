@@ -195,6 +195,7 @@ function finalOf(
   return {
     ...sentence,
     tenant: 'default',
+    webhooks: undefined,
     endMs: sentence.beginMs + 1,
     beginAt: at,
     endAt: at,

@@ -264,6 +264,7 @@ function final(source: ReturnType<typeof sentencesOfLegs>): FinalSentence {
   return {
     ...source.next().value,
     tenant: 'default',
+    webhooks: undefined,
     beginAt: endAt,
     endAt,
     emoTag: undefined,

@@ -41,6 +41,7 @@ export async function openCallRoutes(
   const byEnvironment: CallPolicy = {
     rule: undefined,
     tenant: DEFAULT_TENANT,
+    webhooks: undefined,
     recognition: { model: config.asr.model, vocabularyId: config.asr.vocabularyId },
     roleRules: config.roleRules,
     recording: undefined,
@@ -171,6 +172,7 @@ function policyOf(
   return {
     rule: name,
     tenant,
+    webhooks: settings.webhooks,
     recognition: {
       model: asr.model ?? recognition.model,
       vocabularyId: ownWords === undefined && sameModel ? recognition.vocabularyId : asr.vocabularyId,

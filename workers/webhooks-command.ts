@@ -1,6 +1,6 @@
 /**
- * `npm run webhooks -- --help`: where a CRM is told of calls. Exit codes: 0 done, 1 a test was not delivered or there is
- * no such endpoint, 2 wrong usage or configuration.
+ * `npm run webhooks -- --help`: where a CRM is told of calls. Exit codes: 0 done, 1 a test was not delivered, there is
+ * no such endpoint or its name is taken, 2 wrong usage or configuration.
  */
 import process from 'node:process';
 
@@ -21,16 +21,31 @@ import {
   loadDestination,
   loadEndpoint,
   loadEndpoints,
+  nameEndpoint,
   removeEndpoint,
   rotateSecret,
 } from '../src/store/webhook-endpoints.ts';
-import { newSecret, parseEndpointUrl, parseEventTypes, SECRET_OVERLAP_MS } from '../src/webhooks/endpoint.ts';
+import { loadUnknownNames } from '../src/store/webhook-names.ts';
+import {
+  newSecret,
+  parseEndpointName,
+  parseEndpointUrl,
+  parseEventTypes,
+  SECRET_OVERLAP_MS,
+} from '../src/webhooks/endpoint.ts';
 import { WEBHOOK_EVENT_TYPES } from '../src/webhooks/events.ts';
 import { tryEndpoint } from '../src/webhooks/try-endpoint.ts';
 import { parseCommand, withStore } from './command.ts';
 import { runRoot } from './main.ts';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+interface AddOptions {
+  readonly url: string;
+  readonly tenant: string;
+  readonly name?: string;
+  readonly events?: string;
+}
 
 type Order = (pool: Pool, config: Config) => Promise<void>;
 
@@ -51,17 +66,28 @@ function readOrder(args: readonly string[]): Order | undefined {
     .description('an endpoint; prints its id and, this once, its secret')
     .requiredOption('--url <url>', 'https://HOST/PATH')
     .option('--tenant <name>', 'whose calls it is told of', 'default')
+    .option('--name <name>', 'by which rules of ROUTES_FILE name it; unique in its tenant')
     .option('--events <types>', `comma list; default all: ${WEBHOOK_EVENT_TYPES.join(',')}`)
-    .action((given: { readonly url: string; readonly tenant: string; readonly events?: string }) => {
+    .action((given: AddOptions) => {
+      const name = given.name === undefined ? undefined : parseEndpointName(given.name);
       const url = parseEndpointUrl(given.url);
       const eventTypes = parseEventTypes(given.events?.split(',') ?? WEBHOOK_EVENT_TYPES);
-      order = (pool) => add(pool, { url, eventTypes, tenant: given.tenant });
+      order = (pool) => add(pool, { url, eventTypes, tenant: given.tenant, name });
     });
   command
     .command('list')
     .description('all endpoints, without their secrets')
     .action(() => {
       order = list;
+    });
+  command
+    .command('name <id> <name>')
+    .description('by which rules name it from now on')
+    .action((id: string, name: string) => {
+      const [known, given] = [endpointId(id), parseEndpointName(name)];
+      order = async (pool) => {
+        found(await nameEndpoint(pool, undefined, known, given));
+      };
     });
   const forOne = (
     name: string,
@@ -131,7 +157,7 @@ const noSuch = (): CallscribeError =>
 
 async function add(
   pool: Pool,
-  given: Pick<Parameters<typeof addEndpoint>[1], 'url' | 'eventTypes' | 'tenant'>,
+  given: Pick<Parameters<typeof addEndpoint>[1], 'url' | 'eventTypes' | 'tenant' | 'name'>,
 ): Promise<void> {
   const secret = newSecret();
   const id = await addEndpoint(pool, { ...given, secret: new Secret(secret) });
@@ -142,16 +168,41 @@ async function add(
 async function list(pool: Pool): Promise<void> {
   const endpoints = await loadEndpoints(pool, undefined);
   const table = new Table({
-    head: ['id', 'tenant', 'url', 'events', 'state', 'delivered', 'waiting', 'dead', 'last failure'],
+    head: ['id', 'tenant', 'name', 'url', 'events', 'state', 'delivered', 'waiting', 'dead', 'last failure'],
   });
   for (const endpoint of endpoints) {
-    const { id, tenant, url, eventTypes, state, disabledReason, delivered, waiting, dead, lastFailure } =
-      endpoint;
+    const {
+      id,
+      tenant,
+      name,
+      url,
+      eventTypes,
+      state,
+      disabledReason,
+      delivered,
+      waiting,
+      dead,
+      lastFailure,
+    } = endpoint;
     const shown = disabledReason === null ? state : `${state} (${disabledReason})`;
-    table.push([id, tenant, url, eventTypes.join('\n'), shown, delivered, waiting, dead, lastFailure ?? '']);
+    table.push([
+      id,
+      tenant,
+      name ?? '',
+      url,
+      eventTypes.join('\n'),
+      shown,
+      delivered,
+      waiting,
+      dead,
+      lastFailure ?? '',
+    ]);
   }
   if (endpoints.length > 0) print(table.toString());
   print(`${endpoints.length} endpoint${endpoints.length === 1 ? '' : 's'}`);
+  for (const { tenant, name } of await loadUnknownNames(pool, systemClock.wallTime())) {
+    print(`no endpoint of ${tenant} is named ${name}, and a rule gave that name to calls of the last hour`);
+  }
 }
 
 async function test(pool: Pool, id: string, { webhooks }: Config): Promise<void> {

@@ -11,6 +11,7 @@ import { loadWebhookEvent } from '../src/store/load-webhook-event.ts';
 import { type Pool, toStoreError } from '../src/store/pool.ts';
 import { claimMessage, heldForMs, loadDueLanes } from '../src/store/webhook-claim.ts';
 import { loadWebhookHealth, purgeDeadMessages, type WebhookHealth } from '../src/store/webhook-dead.ts';
+import { loadUnknownNames, type UnknownEndpointName } from '../src/store/webhook-names.ts';
 import { dropMessage, settleMessage } from '../src/store/webhook-settle.ts';
 import type { AllowedBlocks } from '../src/webhooks/addresses.ts';
 import { createGuardedAgent } from '../src/webhooks/guarded-agent.ts';
@@ -161,12 +162,22 @@ const laneStore = (pool: Pool): LaneStore => ({
 
 /** Figures for whoever watches, and dead messages beyond their time. */
 async function lookAfter({ pool, metrics, logger }: WebhooksDeps, closing: AbortSignal): Promise<void> {
-  let health: WebhookHealth | undefined;
+  let health: ShownHealth | undefined;
+  let unknownNames: readonly UnknownEndpointName[] = [];
   if (metrics !== undefined) showHealth(metrics, () => health);
   while (!closing.aborted) {
     try {
       await purgeDeadMessages(pool, DEAD_KEEP_DAYS);
-      health = await loadWebhookHealth(pool);
+      const unknown = await loadUnknownNames(pool, systemClock.wallTime());
+      for (const { tenant, name, callId } of unknown) {
+        if (unknownNames.some((before) => before.tenant === tenant && before.name === name)) continue;
+        logger.warn(
+          { tenant, endpoint: name, callId },
+          'a rule names a webhook endpoint that its tenant does not have',
+        );
+      }
+      unknownNames = unknown;
+      health = { ...(await loadWebhookHealth(pool)), unknownNames: unknown.length };
     } catch (thrown) {
       health = undefined;
       logger.debug({ err: toStoreError(thrown) }, 'the figures of webhooks cannot be read');
@@ -175,9 +186,13 @@ async function lookAfter({ pool, metrics, logger }: WebhooksDeps, closing: Abort
   }
 }
 
+interface ShownHealth extends WebhookHealth {
+  readonly unknownNames: number;
+}
+
 /** Of the last look; not a number where it failed. */
-function showHealth(metrics: Metrics, read: () => WebhookHealth | undefined): void {
-  const show = (name: string, help: string, figure: (health: WebhookHealth) => number): void => {
+function showHealth(metrics: Metrics, read: () => ShownHealth | undefined): void {
+  const show = (name: string, help: string, figure: (health: ShownHealth) => number): void => {
     observe(metrics, `callscribe_webhooks_${name}`, help, () => {
       const health = read();
       return health === undefined ? Number.NaN : figure(health);
@@ -191,5 +206,10 @@ function showHealth(metrics: Metrics, read: () => WebhookHealth | undefined): vo
     'endpoints_disabled',
     'endpoints that were disabled because they fail or want no more',
     ({ disabled }) => disabled,
+  );
+  show(
+    'unknown_names',
+    'names that rules gave to calls of the last hour and that no endpoint has (npm run webhooks -- list)',
+    ({ unknownNames }) => unknownNames,
   );
 }

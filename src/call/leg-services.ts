@@ -51,7 +51,7 @@ export interface LegAttendant {
 
 export interface LegOptions {
   readonly callId: CallId;
-  readonly policy: Pick<CallPolicy, 'tenant' | 'recognition' | 'keepsWords' | 'dtmfDigits'>;
+  readonly policy: Pick<CallPolicy, 'tenant' | 'webhooks' | 'recognition' | 'keepsWords' | 'dtmfDigits'>;
   readonly legNo: number;
   readonly line: OfferedLine;
   /** Where the dialog's SIP comes from. */

@@ -335,6 +335,7 @@ export class Leg {
       callId,
       legId: this.id,
       tenant: policy.tenant,
+      webhooks: policy.webhooks,
       keepsWords: policy.keepsWords,
       legNo,
       startedAt: at,

@@ -11,6 +11,8 @@ export interface CallPolicy {
   /** Name of the routing rule that took the call; undefined: the environment alone decided. */
   readonly rule: string | undefined;
   readonly tenant: string;
+  /** Names of the webhook endpoints that are told of the call, none or some; undefined: all of the tenant. */
+  readonly webhooks: readonly string[] | undefined;
   readonly recognition: RecognitionTerms;
   /** How the agent is told from the customer. */
   readonly roleRules: readonly RoleRule[];
@@ -37,9 +39,14 @@ export type RefusalStatus = 403 | 404 | 480 | 486 | 603;
 /** Decides on an INVITE that asks for a call; asked once a call, in the same turn. */
 export type RouteCall = (request: InviteRequest, at: Date) => RouteDecision;
 
-/** What stands in `calls.metadata.route`: by which rule, and what another process needs to recognise the call. */
-export const routeRecord = ({ rule, recognition, keepsWords }: CallPolicy): object | undefined => {
+/** What stands in `calls.metadata.route`: by which rule, what another process needs to recognise the call, and who is told. */
+export const routeRecord = ({ rule, recognition, keepsWords, webhooks }: CallPolicy): object | undefined => {
   const { phraseId, parameters } = recognition;
-  const isPlain = rule === undefined && phraseId === undefined && parameters === undefined && keepsWords;
-  return isPlain ? undefined : { rule, phraseId, parameters, keepsWords };
+  const isPlain =
+    rule === undefined &&
+    phraseId === undefined &&
+    parameters === undefined &&
+    keepsWords &&
+    webhooks === undefined;
+  return isPlain ? undefined : { rule, phraseId, parameters, keepsWords, webhooks };
 };

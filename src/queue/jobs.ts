@@ -160,6 +160,7 @@ const sentence: z.ZodType<FinalSentence> = z.object({
   legId,
   // Publishers before this field knew one tenant.
   tenant: z.string().default('default'),
+  webhooks: optional(z.array(z.string().max(128)).max(64)),
   legNo: count,
   sentenceNo: number,
   beginMs: ms,

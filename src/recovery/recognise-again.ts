@@ -101,11 +101,12 @@ async function recogniseLeg(
   if (kept === undefined) return undefined;
   await using _ = kept;
   const { source } = kept;
-  const { terms, keepsWords } = routeTermsOf(call, record);
+  const { terms, keepsWords, webhooks } = routeTermsOf(call, record);
   const assembler = new TranscriptAssembler({
     callId: call.id,
     legId: record.id,
     tenant: call.tenant,
+    webhooks,
     keepsWords,
     legNo: leg.legNo,
     startedAt: record.startedAt ?? kept.startedAt,

@@ -179,11 +179,12 @@ async function recoverLeg(services: RecoverCallServices, options: LegToRecover):
   await using _ = kept;
   const { source } = kept;
   const startedAt = leg.startedAt ?? kept.startedAt;
-  const { terms, keepsWords } = routeTermsOf(call, leg);
+  const { terms, keepsWords, webhooks } = routeTermsOf(call, leg);
   const assembler = new TranscriptAssembler({
     callId: call.id,
     legId: leg.id,
     tenant: call.tenant,
+    webhooks,
     keepsWords,
     legNo: leg.legNo,
     startedAt,

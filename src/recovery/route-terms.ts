@@ -3,19 +3,31 @@ import { z } from 'zod';
 import type { RecognitionTerms } from '../asr/session.ts';
 import type { CallRecord, LegRecord } from '../call/record.ts';
 
+/** What has no value is null in a record that was kept on disk. */
+const optional = <T>(schema: z.ZodType<T>) => schema.nullish().transform((value) => value ?? undefined);
+
 const route = z.object({
-  phraseId: z.string().optional(),
-  parameters: z.record(z.string(), z.unknown()).optional(),
-  keepsWords: z.boolean().optional(),
+  phraseId: optional(z.string()),
+  parameters: optional(z.record(z.string(), z.unknown())),
+  keepsWords: optional(z.boolean()),
+  webhooks: optional(z.array(z.string())),
 });
 
-/** What a leg's recogniser is asked for, and whether words are kept, as the process before decided. */
+/** What a routing rule decided of a leg's sentences. */
+export interface RouteTerms {
+  readonly terms: RecognitionTerms;
+  readonly keepsWords: boolean;
+  /** Names of the webhook endpoints that are told; undefined: all of the tenant. */
+  readonly webhooks: readonly string[] | undefined;
+}
+
+/** What a leg's recogniser is asked for, and what becomes of its sentences, as the process before decided. */
 export function routeTermsOf(
   call: Pick<CallRecord, 'metadata'>,
   leg: Pick<LegRecord, 'model' | 'vocabularyId'>,
-): { readonly terms: RecognitionTerms; readonly keepsWords: boolean } {
+): RouteTerms {
   const read = route.safeParse(call.metadata['route'] ?? {});
-  const { phraseId, parameters, keepsWords = true } = read.success ? read.data : {};
+  const { phraseId, parameters, keepsWords = true, webhooks } = read.success ? read.data : {};
   const { model, vocabularyId } = leg;
-  return { terms: { model, vocabularyId, phraseId, parameters }, keepsWords };
+  return { terms: { model, vocabularyId, phraseId, parameters }, keepsWords, webhooks };
 }

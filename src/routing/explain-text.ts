@@ -64,10 +64,20 @@ const sources = ({ patterns }: Extract<Condition, { readonly patterns: unknown }
 const clock = (minute: number): string =>
   `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
 
-function settingsText({ mode, tenant, asr, keep, roles, refuse, voicemail }: RouteSettings): string {
+function settingsText({
+  mode,
+  tenant,
+  webhooks,
+  asr,
+  keep,
+  roles,
+  refuse,
+  voicemail,
+}: RouteSettings): string {
   const told = {
     mode: mode === 'refuse' ? `refuse ${refuse.status}` : mode,
     tenant,
+    webhooks: webhooks?.length === 0 ? 'none' : webhooks?.join(' '),
     mailbox: voicemail === undefined ? undefined : (voicemail.mailbox ?? 'of the called number'),
     model: asr.model,
     vocabulary: asr.vocabulary,

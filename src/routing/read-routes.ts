@@ -156,6 +156,7 @@ const settingsOf = (
 ): Omit<RouteSettings, 'voicemail'> => ({
   mode: set.mode,
   tenant: set.tenant,
+  webhooks: set.webhooks === 'none' ? [] : set.webhooks,
   asr: {
     model: set.model,
     vocabularyId,

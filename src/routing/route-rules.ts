@@ -20,6 +20,8 @@ export type Condition =
 export interface RouteSettings {
   readonly mode: 'live' | 'voicemail' | 'refuse';
   readonly tenant: string | undefined;
+  /** Names of the webhook endpoints that are told, none or some; undefined: all of the tenant. */
+  readonly webhooks: readonly string[] | undefined;
   readonly asr: {
     readonly model: string | undefined;
     readonly vocabularyId: string | undefined;

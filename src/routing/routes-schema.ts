@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { isAddressBlock } from '../address-blocks.ts';
+import { ENDPOINT_NAME, ENDPOINT_NAME_RULE } from '../webhooks/endpoint-name.ts';
 import { hotWordsSchema } from './hot-words-schema.ts';
 import { pathBeside } from './path-beside.ts';
 import { readPattern } from './pattern.ts';
@@ -9,6 +10,8 @@ import { voicemailSchema } from './voicemail-schema.ts';
 
 const RULES_MAX = 1_000;
 const LIST_MAX = 10_000;
+/** A tenant has no more of them. */
+const ENDPOINTS_MAX = 20;
 
 const name = z.string().trim().min(1).max(128);
 
@@ -73,6 +76,15 @@ const parameter = z.union([
   z.array(z.string().max(128)).max(64),
 ]);
 
+const NAMES_EXPECTED = `expected none, or a list of 1 to ${ENDPOINTS_MAX} names of webhook endpoints`;
+const endpointNames = z.union([
+  z.literal('none', NAMES_EXPECTED),
+  z
+    .array(z.string().regex(ENDPOINT_NAME, `expected ${ENDPOINT_NAME_RULE}`), NAMES_EXPECTED)
+    .min(1, NAMES_EXPECTED)
+    .max(ENDPOINTS_MAX, NAMES_EXPECTED),
+]);
+
 const settings = z
   .strictObject({
     mode: z
@@ -81,6 +93,9 @@ const settings = z
       .describe('voicemail: a plain call is greeted, and leaves a message'),
     voicemail: voicemailSchema.optional().describe('For mode voicemail'),
     tenant: name.optional(),
+    webhooks: endpointNames
+      .optional()
+      .describe('Webhook endpoints of the tenant that are told of the call, by their names. Default: all'),
     model: name.optional(),
     vocabulary_id: name.optional(),
     vocabulary: name.optional().describe('In place of vocabulary_id: a list of this file'),

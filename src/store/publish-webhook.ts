@@ -19,11 +19,12 @@ insert into webhook_messages (endpoint_id, message_id, type, call_id, data)
 select endpoint.id, replace($1, '.', '_') || '_' || $2, $1, calls.id, $4
   from calls join webhook_endpoints endpoint on endpoint.tenant = calls.tenant
  where calls.id = $3 and endpoint.state = 'active' and $1 = any (endpoint.event_types)
+   and route_tells(calls.metadata, endpoint.name)
 on conflict (endpoint_id, message_id) do nothing`,
 };
 
 /**
- * Has it told to the endpoints of the call's tenant that want its type. In the transaction of the row that it tells of,
+ * Has it told to the endpoints of the call's tenant that want its type and that the call's rule lets know. In the transaction of the row that it tells of,
  * so that there is neither without the other.
  *
  * @throws what `pg` throws; see `toStoreError`

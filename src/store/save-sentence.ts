@@ -25,9 +25,9 @@ with given as materialized (
   select *
     from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[],
                 $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::float8[],
-                $13::text[], $14::integer[], $15::text[], $16::text[], $17::text[])
+                $13::text[], $14::integer[], $15::text[], $16::text[], $17::text[], $18::text[])
       as t (call_id, leg_id, leg_no, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words,
-            emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs)
+            emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs, webhooks)
    where not exists (select from forgotten_calls where forgotten_calls.call_id = t.call_id)
 ), call as (
   insert into calls (id)
@@ -46,9 +46,11 @@ with given as materialized (
   returning 1
 ), written as (
   insert into sentences (call_id, leg_id, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words,
-                         emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs)
+                         emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs,
+                         webhooks)
   select call_id, leg_id, sentence_no, begin_ms, end_ms, begin_at, end_at, text, words::jsonb,
-         emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs::integer[]
+         emo_tag, emo_confidence, asr_task_id, concealed_ms, tenant, search_text, search_pairs::integer[],
+         webhooks::text[]
     from given where (select count(*) from leg) >= 0 order by leg_id, sentence_no
   on conflict (leg_id, sentence_no) do nothing
   returning leg_id, sentence_no
@@ -97,6 +99,7 @@ export async function saveSentences(
       column(({ tenant }) => tenant),
       searchTexts,
       searchTexts.map(pairsLiteral),
+      column(({ webhooks }) => namesLiteral(webhooks)),
     ],
   });
   const others = new Map(result.rows.map((row) => [`${row.leg_id} ${row.sentence_no}`, row.is_different]));
@@ -105,6 +108,10 @@ export async function saveSentences(
     return isDifferent === undefined ? 'written' : isDifferent ? 'different' : 'repeated';
   });
 }
+
+/** As Postgres reads an array; arrays of different lengths cannot be one parameter. */
+const namesLiteral = (names: readonly string[] | undefined): string | null =>
+  names === undefined ? null : `{${names.map((name) => `"${name.replace(/["\\]/g, '\\$&')}"`).join()}}`;
 
 /** {@link saveSentences} for one. @throws what `pg` throws; see `toStoreError` */
 export async function saveSentence(db: Queryable, sentence: FinalSentence): Promise<SentenceOutcome> {

@@ -10,7 +10,7 @@ import type { Queryable } from './pool.ts';
 const LOAD_ENDPOINTS = {
   name: 'load-webhook-endpoints',
   text: `
-select id, tenant, url, event_types as "eventTypes", state, disabled_reason as "disabledReason",
+select id, tenant, name, url, event_types as "eventTypes", state, disabled_reason as "disabledReason",
        created_at as "createdAt", failures, failing_since as "failingSince", last_failure as "lastFailure",
        delivered::float8 as delivered, delivered_at as "deliveredAt",
        (select count(*)::int from webhook_messages where endpoint_id = endpoint.id and state = 'pending') as waiting,
@@ -43,27 +43,80 @@ export async function loadEndpoint(
 /** Each costs a row for every sentence that its tenant's callers say. */
 const ENDPOINTS_PER_TENANT_MAX = 20;
 
+/** The last line sees the endpoints that were there before. */
 const ADD_ENDPOINT = `
-insert into webhook_endpoints (id, tenant, url, event_types, secret)
-select $1, $2, $3, $4, $5
- where (select count(*) from webhook_endpoints where tenant = $2) < ${ENDPOINTS_PER_TENANT_MAX}`;
+with added as (
+  insert into webhook_endpoints (id, tenant, url, event_types, secret, name)
+  select $1, $2, $3, $4, $5, $6
+   where (select count(*) from webhook_endpoints where tenant = $2) < ${ENDPOINTS_PER_TENANT_MAX}
+  on conflict (tenant, name) do nothing
+  returning id
+)
+select exists (select from added) as "isAdded",
+       (select count(*) from webhook_endpoints where tenant = $2) < ${ENDPOINTS_PER_TENANT_MAX} as "hadRoom"`;
 
 /**
  * @returns its id
- * @throws {CallscribeError} WEBHOOK_INVALID where the tenant has as many as it may
+ * @throws {CallscribeError} WEBHOOK_INVALID where the tenant has as many as it may, WEBHOOK_NAME_TAKEN
  * @throws what `pg` throws; see `toStoreError`
  */
 export async function addEndpoint(
   db: Queryable,
-  { tenant, url, eventTypes, secret }: NewEndpoint,
+  { tenant, name, url, eventTypes, secret }: NewEndpoint,
 ): Promise<string> {
   const id = randomUUID();
-  const { rowCount } = await db.query(ADD_ENDPOINT, [id, tenant, url, eventTypes, secret.reveal()]);
-  if (rowCount === 1) return id;
+  const { rows } = await db.query<{ isAdded: boolean; hadRoom: boolean }>(ADD_ENDPOINT, [
+    id,
+    tenant,
+    url,
+    eventTypes,
+    secret.reveal(),
+    name ?? null,
+  ]);
+  if (rows[0]?.isAdded === true) return id;
+  if (rows[0]?.hadRoom === true) throw nameTaken();
   throw new CallscribeError(
     'WEBHOOK_INVALID',
     `the tenant has ${ENDPOINTS_PER_TENANT_MAX} webhook endpoints, as many as it may: remove one first`,
   );
+}
+
+const nameTaken = (): CallscribeError =>
+  new CallscribeError(
+    'WEBHOOK_NAME_TAKEN',
+    'another webhook endpoint of the tenant has this name: give another, or remove that one first',
+  );
+
+const NAME_ENDPOINT = `
+with found as (
+  select id, tenant from webhook_endpoints where id = $2 and ($1::text is null or tenant = $1)
+), named as (
+  update webhook_endpoints endpoint set name = $3
+    from found
+   where endpoint.id = found.id
+     and not exists (select from webhook_endpoints other
+                      where other.tenant = found.tenant and other.name = $3 and other.id <> found.id)
+  returning endpoint.id
+)
+select exists (select from found) as "isThere", exists (select from named) as "isNamed"`;
+
+/**
+ * Of calls whose rule gives this name it is told from now on, and of those with the one before no more.
+ *
+ * @returns whether it is there
+ * @throws {CallscribeError} WEBHOOK_NAME_TAKEN
+ * @throws what `pg` throws; see `toStoreError`
+ */
+export async function nameEndpoint(
+  db: Queryable,
+  tenant: string | undefined,
+  endpointId: string,
+  name: string,
+): Promise<boolean> {
+  const values = [tenant ?? null, endpointId, name];
+  const { rows } = await db.query<{ isThere: boolean; isNamed: boolean }>(NAME_ENDPOINT, values);
+  if (rows[0]?.isThere === true && !rows[0].isNamed) throw nameTaken();
+  return rows[0]?.isThere === true;
 }
 
 const REMOVE_ENDPOINT = `

@@ -47,13 +47,18 @@ export function callOfFile(transcript: FileTranscript, options: CallOfFileOption
     answeredAt: undefined,
     endedAt,
     endReason: undefined,
-    metadata:
-      recorded === undefined ? { kind: 'file', name: basename(transcript.file) } : { kind: 'recording' },
+    metadata: metadataOf(transcript, recorded),
     identifiers: recorded === undefined ? [] : [{ kind: RECOGNISED_AGAIN, value: recorded.callId }],
     legs: transcript.legs.map((leg) => toLeg(leg, legIdOf(leg), options)),
   };
   const sentences = transcript.legs.flatMap((leg) => toSentences(leg, legIdOf(leg), options));
   return { call, sentences };
+}
+
+function metadataOf({ file }: FileTranscript, recorded: RecordedCall | undefined): CallRecord['metadata'] {
+  if (recorded === undefined) return { kind: 'file', name: basename(file) };
+  const { webhooks } = recorded;
+  return webhooks === undefined ? { kind: 'recording' } : { kind: 'recording', route: { webhooks } };
 }
 
 /** Of its audio, as if it had been played when it was handed in: so figures are those of a call. */
@@ -81,7 +86,7 @@ function toLeg(leg: LegTranscript, id: LegId, options: CallOfFileOptions): LegRe
 }
 
 function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOptions): readonly FinalSentence[] {
-  const { callId, tenant, startedAt } = options;
+  const { callId, tenant, startedAt, recorded } = options;
   const at = (ms: number): Date => new Date(startedAt.getTime() + ms);
   return leg.sentences.map((sentence, index) => {
     const endMs = endMsOf(sentence);
@@ -89,6 +94,7 @@ function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOption
       callId,
       legId,
       tenant,
+      webhooks: recorded?.webhooks,
       legNo: leg.legNo,
       sentenceNo: index + 1,
       beginMs: sentence.beginMs,

@@ -20,6 +20,8 @@ const recordedCall = z.object({
   /** Undefined: as for any other file. */
   model: z.string().optional(),
   vocabularyId: z.string().optional(),
+  /** Names of the webhook endpoints that are told; undefined: all of the tenant. */
+  webhooks: z.array(z.string()).optional(),
 });
 
 /** A call whose recording is recognised again, as another call: what the WAV file does not say. */
@@ -33,6 +35,14 @@ export function readRecordedCall(text: string): RecordedCall {
   } catch (cause) {
     throw new CallscribeError('JOB_MALFORMED', 'what is known of a recorded call cannot be read', { cause });
   }
+}
+
+const routed = z.object({ route: z.object({ webhooks: z.array(z.string()) }) });
+
+/** Whom the routing rule of a call lets know of it, by its metadata; undefined: all of the tenant. */
+export function toldEndpoints(metadata: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+  const read = routed.safeParse(metadata);
+  return read.success ? read.data.route.webhooks : undefined;
 }
 
 /** A leg of the call, with the side of the recording that it is heard on. */

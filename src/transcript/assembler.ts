@@ -6,6 +6,8 @@ export interface AssemblerOptions {
   readonly callId: CallId;
   readonly legId: LegId;
   readonly tenant: string;
+  /** Names of the webhook endpoints that are told; undefined: all of the tenant. */
+  readonly webhooks: readonly string[] | undefined;
   /** Whether sentences have their words with times, default yes; their text they have. */
   readonly keepsWords?: boolean | undefined;
   readonly legNo: number;
@@ -56,11 +58,12 @@ export class TranscriptAssembler {
   }
 
   #toSentence(event: Extract<AsrEvent, { kind: 'final' }>, sentenceNo: number): FinalSentence {
-    const { callId, legId, tenant, legNo, concealedMs } = this.#options;
+    const { callId, legId, tenant, webhooks, legNo, concealedMs } = this.#options;
     return {
       callId,
       legId,
       tenant,
+      webhooks,
       legNo,
       sentenceNo,
       beginMs: event.beginMs,

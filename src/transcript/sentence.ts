@@ -14,6 +14,8 @@ export interface FinalSentence {
   readonly legId: LegId;
   /** Whose call it is (`calls.tenant`). */
   readonly tenant: string;
+  /** Names of the webhook endpoints that are told of it, none or some; undefined: all of the tenant. */
+  readonly webhooks: readonly string[] | undefined;
   /** 0-based position of the leg in its call (`legs.leg_no`). */
   readonly legNo: number;
   /** 1, 2, 3 … within the leg, without a gap, whatever tasks it came from. */

@@ -2,12 +2,15 @@ import { randomBytes } from 'node:crypto';
 
 import { CallscribeError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
+import { ENDPOINT_NAME, ENDPOINT_NAME_RULE } from './endpoint-name.ts';
 import { WEBHOOK_EVENT_TYPES, type WebhookEventType } from './events.ts';
 
 /** Where a tenant's messages go. */
 export interface WebhookEndpoint {
   readonly id: string;
   readonly tenant: string;
+  /** By which routing rules name it; unique in its tenant. */
+  readonly name: string | null;
   readonly url: string;
   readonly eventTypes: readonly WebhookEventType[];
   readonly state: 'active' | 'disabled';
@@ -26,6 +29,7 @@ export interface WebhookEndpoint {
 /** What an operator gives; the rest is made. */
 export interface NewEndpoint {
   readonly tenant: string;
+  readonly name?: string | undefined;
   readonly url: string;
   readonly eventTypes: readonly WebhookEventType[];
   readonly secret: Secret<string>;
@@ -58,6 +62,15 @@ export function parseEndpointUrl(text: string): string {
   if (url.username !== '' || url.password !== '') throw fail('holds a user or a password, which is not sent');
   if (url.hash !== '') throw fail('has a fragment (#…), which is not sent');
   return url.href;
+}
+
+/** @throws {CallscribeError} WEBHOOK_INVALID */
+export function parseEndpointName(text: string): string {
+  if (ENDPOINT_NAME.test(text)) return text;
+  throw new CallscribeError(
+    'WEBHOOK_INVALID',
+    `the name of a webhook endpoint: expected ${ENDPOINT_NAME_RULE}`,
+  );
 }
 
 /** @throws {CallscribeError} WEBHOOK_INVALID */

@@ -10,11 +10,15 @@ import { type CallId, newCallId } from '../../src/ids.ts';
 import { saveRecording } from '../../src/recording/save-recording.ts';
 import type { Channel } from '../../src/recording/stereo-mix.ts';
 import { encodeG711Wav } from '../../src/sample/g711-wav.ts';
+import { Secret } from '../../src/secret.ts';
 import { loadCall } from '../../src/store/load-call.ts';
 import { loadLegs } from '../../src/store/load-legs.ts';
 import { loadTranscript } from '../../src/store/load-transcript.ts';
 import { saveCall } from '../../src/store/save-call.ts';
 import { saveEvent } from '../../src/store/save-event.ts';
+import { addEndpoint, removeEndpoint } from '../../src/store/webhook-endpoints.ts';
+import { newSecret, parseEndpointUrl } from '../../src/webhooks/endpoint.ts';
+import { WEBHOOK_EVENT_TYPES } from '../../src/webhooks/events.ts';
 import { startTestApi, TEST_TOKEN, type TestApi } from '../support/api.ts';
 import { recordedEvent, storeCompleteCall, storeRecording } from '../support/api-calls.ts';
 import { makeCodes } from '../support/captioned-audio.ts';
@@ -138,8 +142,11 @@ describe('a file that is handed in', { timeout: 30_000 }, () => {
 
 describe("a call's recording that is recognised again", { timeout: 30_000 }, () => {
   /** A call with its recording: each leg says one thing, at its own time. */
-  async function storeSpoken(channels: readonly Channel[] = ['left', 'right']): Promise<CallRecord> {
-    const call = await storeCompleteCall(api.pool);
+  async function storeSpoken(
+    channels: readonly Channel[] = ['left', 'right'],
+    metadata: CallRecord['metadata'] = {},
+  ): Promise<CallRecord> {
+    const call = await storeCompleteCall(api.pool, { metadata });
     const said = [
       { beginMs: 400, endMs: 2_000, text: '您好。' },
       { beginMs: 2_400, endMs: 4_000, text: '我想改地址。' },
@@ -188,6 +195,31 @@ describe("a call's recording that is recognised again", { timeout: 30_000 }, () 
       ['customer', 2_400],
     ]);
     expect(await loadTranscript(api.pool, call.id)).toEqual(before);
+  });
+
+  it('is told to the endpoints that the first one was told to', async () => {
+    const ids: Record<string, string> = {};
+    for (const name of ['crm', 'wfm']) {
+      const secret = new Secret(newSecret());
+      const url = parseEndpointUrl('https://127.0.0.1:9/');
+      const endpoint = { tenant: 'default', name, url, eventTypes: WEBHOOK_EVENT_TYPES, secret };
+      ids[name] = await addEndpoint(api.pool, endpoint);
+    }
+    const toldOf = async (webhooks: readonly string[] | undefined): Promise<readonly string[]> => {
+      const call = await storeSpoken(['left', 'right'], { route: { rule: 'acme', webhooks } });
+      const done = await ended((await again(call.id)).id);
+      const { rows } = await api.pool.query<{ told: string }>(
+        `select type || ' ' || name as told from webhook_messages join webhook_endpoints on webhook_endpoints.id = endpoint_id
+          where call_id = $1 order by 1`,
+        [done.call_id],
+      );
+      return rows.map(({ told }) => told);
+    };
+    const each = ['call.complete', 'call.started', 'sentence.final', 'sentence.final'];
+    expect(await toldOf(['wfm'])).toEqual(each.map((type) => `${type} wfm`));
+    expect(await toldOf([])).toEqual([]);
+    expect(await toldOf(undefined)).toHaveLength(8);
+    for (const id of Object.values(ids)) await removeEndpoint(api.pool, undefined, id);
   });
 
   it('takes the hot words that are asked for', async () => {

@@ -83,6 +83,28 @@ describe('an endpoint', () => {
     expect((await ask('DELETE', `/${id}`)).status).toBe(404);
   });
 
+  it('has a name that no other of its tenant has', async () => {
+    const url = receiver.url;
+    const crm = await ask('POST', '', { url, name: 'crm' });
+    expect(crm.status).toBe(201);
+    expect(await ask('GET', `/${String(crm.body['id'])}`)).toMatchObject({ body: { name: 'crm' } });
+    expect(await ask('POST', '', { url, name: 'crm' })).toMatchObject({
+      status: 409,
+      body: { code: 'WEBHOOK_NAME_TAKEN' },
+    });
+    expect((await ask('POST', '', { url, name: 'crm' }, tokenOfB)).status).toBe(201);
+    const { id } = await add();
+    expect(await ask('GET', `/${id}`)).toMatchObject({ body: { name: null } });
+    expect(await ask('PATCH', `/${id}`, { name: 'crm' })).toMatchObject({ status: 409 });
+    expect(await ask('PATCH', `/${id}`, { name: 'crm' }, tokenOfB)).toMatchObject({ status: 404 });
+    expect(await ask('PATCH', `/${id}`, {})).toMatchObject({ status: 400 });
+    for (const name of ['wfm', 'wfm', 'wfm-2']) {
+      expect(await ask('PATCH', `/${id}`, { name })).toMatchObject({ body: { name, state: 'active' } });
+    }
+    await ask('DELETE', `/${String(crm.body['id'])}`);
+    expect((await ask('POST', '', { url, name: 'crm' })).status).toBe(201);
+  });
+
   it('shows page by page what is dead, which can be tried again', async () => {
     const { id } = await add();
     const calls = Array.from({ length: 3 }, () => aCall({ tenant: 'a' }));
@@ -130,6 +152,9 @@ describe('an endpoint', () => {
     ['no URL', { url: 'crm' }],
     ['an unknown event', { url: 'https://crm.example/', event_types: ['call.ended'] }],
     ['no event', { url: 'https://crm.example/', event_types: [] }],
+    ['a name in capitals', { url: 'https://crm.example/', name: 'CRM' }],
+    ['the name none', { url: 'https://crm.example/', name: 'none' }],
+    ['a long name', { url: 'https://crm.example/', name: 'a'.repeat(65) }],
     ['another tenant', { url: 'https://crm.example/', tenant: 'b' }],
   ])('is refused with %s', async (_, body) => {
     expect((await ask('POST', '', body)).status).toBe(400);

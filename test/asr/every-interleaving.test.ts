@@ -133,6 +133,7 @@ async function live({ sentences, durationMs, plans, renewAfterMs, seed }: Story)
     callId,
     legId: newLegId(callId),
     tenant: 'default',
+    webhooks: undefined,
     legNo: 0,
     startedAt: new Date(0),
     concealedMs: () => 0,

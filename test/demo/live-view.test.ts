@@ -21,6 +21,7 @@ const final = (legId: typeof agent, beginMs: number, text: string): TranscriptEv
     callId,
     legId,
     tenant: 'default',
+    webhooks: undefined,
     legNo: 0,
     sentenceNo: 1,
     beginMs,

@@ -10,12 +10,17 @@ import { silentLogger } from '../../src/log.ts';
 import { lockFileOf, readLock } from '../../src/routing/vocabulary-lock.ts';
 import { captionsRecogniser } from '../../src/sandbox/captions-recogniser.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { Secret } from '../../src/secret.ts';
+import { addEndpoint } from '../../src/store/webhook-endpoints.ts';
+import { newSecret } from '../../src/webhooks/endpoint.ts';
+import { WEBHOOK_EVENT_TYPES } from '../../src/webhooks/events.ts';
 import { placeCalls, type PlannedLeg } from '../support/place-calls.ts';
 import { start } from '../support/root-process.ts';
 import { sampleSlices } from '../support/sample-slices.ts';
 import { completedCalls } from '../support/service.ts';
 import { type ScriptedDialog, sdp, type Signalling, startSignalling } from '../support/signalling.ts';
 import { headerOf, invite, newCall } from '../support/sip-peer.ts';
+import { WebhookReceiver } from '../support/webhook-receiver.ts';
 
 const RULES = `
 vocabulary_prefix: acme
@@ -38,6 +43,15 @@ rules:
   - name: small
     when: { headers: { X-Tenant: small } }
     set: { tenant: small }
+  - name: told to all
+    when: { headers: { X-Tenant: told, X-Told: all } }
+    set: { tenant: told }
+  - name: told to one
+    when: { headers: { X-Tenant: told, X-Told: one } }
+    set: { tenant: told, webhooks: [wfm] }
+  - name: told to nobody
+    when: { headers: { X-Tenant: told, X-Told: none } }
+    set: { tenant: told, webhooks: none }
 `;
 
 /** What went to the recogniser, by a relay before it. */
@@ -129,6 +143,7 @@ beforeAll(async () => {
     DASHSCOPE_WS_URL: tap.url,
     DASHSCOPE_API_KEY: 'any',
     DRAIN_SECONDS: '0',
+    WEBHOOK_ALLOW: '127.0.0.1',
   });
 }, 60_000);
 
@@ -200,6 +215,41 @@ describe('rules decide on calls', { timeout: 60_000 }, () => {
       [call?.id],
     );
     expect(kept.rowCount).toBe(0);
+  });
+
+  it('who is told of a call by webhook, from its start to its end', async () => {
+    const { pool } = line.test;
+    await using crm = await WebhookReceiver.start();
+    await using wfm = await WebhookReceiver.start();
+    for (const [name, { url }] of Object.entries({ crm, wfm })) {
+      const secret = new Secret(newSecret());
+      await addEndpoint(pool, { tenant: 'told', name, url, eventTypes: WEBHOOK_EVENT_TYPES, secret });
+    }
+    const { codec, codes } = (await sampleSlices('agent'))[0]!;
+    const legs = [{ codec, codesBase64: Buffer.from(codes).toString('base64'), label: '1' }];
+    const calls = ['all', 'one', 'none'].map((told, seed) => ({
+      mode: 'siprec' as const,
+      seed,
+      legs,
+      headers: ['X-Tenant: told', `X-Told: ${told}`],
+    }));
+    await placeCalls({ target: line.test.target('udp'), transport: 'udp', calls });
+    const rowsOf = async (sql: string): Promise<number> => (await pool.query(sql)).rowCount ?? 0;
+    const complete = "select from calls where tenant = 'told' and state = 'complete'";
+    await expect.poll(() => rowsOf(complete), { timeout: 30_000 }).toBe(3);
+    await expect.poll(() => rowsOf('select from webhook_messages'), { timeout: 10_000 }).toBe(0);
+    const { rows } = await pool.query<{ id: string; rule: string }>(
+      "select id, metadata #>> '{route,rule}' as rule from calls where tenant = 'told'",
+    );
+    const ruleOf = new Map(rows.map(({ id, rule }) => [id, rule]));
+    const told = ({ received }: WebhookReceiver): readonly string[] =>
+      received.map(({ body: { type, data } }) => `${ruleOf.get(String(data['call_id']))} ${type}`).toSorted();
+    const each = ['call.complete', 'call.started', 'sentence.final'];
+    const toAll = each.map((type) => `told to all ${type}`);
+    expect(told(crm)).toEqual(toAll);
+    expect(told(wfm)).toEqual([...toAll, ...each.map((type) => `told to one ${type}`)]);
+    const stored = await pool.query("select from sentences where tenant = 'told'");
+    expect(stored.rowCount).toBe(3);
   });
 
   it('a rule refuses with its status, and a tenant has no more calls than it may', async () => {

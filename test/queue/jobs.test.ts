@@ -14,10 +14,14 @@ const event = anEvent({ callId: call.id, legId: leg!.id });
 /** What a worker gets: BullMQ sends JSON text. */
 const sent = (job: Job): unknown => JSON.parse(JSON.stringify(encodeJob(job).data));
 
+const told = (webhooks: readonly string[]): Job => ({ name: 'sentence', payload: { ...sentence, webhooks } });
+
 describe('a job', () => {
   it.each<[string, Job]>([
     ['a sentence', { name: 'sentence', payload: sentence }],
     ['a sentence without emotion', { name: 'sentence', payload: { ...sentence, emoTag: undefined } }],
+    ['a sentence of which two endpoints are told', told(['crm', 'wfm'])],
+    ['a sentence of which nobody is told', told([])],
     ['a call that goes on', { name: 'call', payload: call }],
     [
       'a call of a file without a codec',
@@ -33,6 +37,11 @@ describe('a job', () => {
   it('of a publisher that knew no tenants is of the only one there was', () => {
     const { tenant: _, ...old } = sent({ name: 'sentence', payload: sentence }) as Record<string, unknown>;
     expect(decodeJob('sentence', old).payload).toMatchObject({ tenant: 'default' });
+  });
+
+  it('of a publisher that knew no names of endpoints is told to all', () => {
+    const { webhooks: _, ...old } = sent(told(['crm'])) as Record<string, unknown>;
+    expect(decodeJob('sentence', old).payload).toEqual(sentence);
   });
 
   it('has an id made from its fact, which BullMQ takes', () => {

@@ -192,6 +192,30 @@ it('finishes a call of a dead process: BYE, what has no sentence, its record, an
   expect(told.finished).toEqual([record]);
 });
 
+it('goes by the rule that took the call, though that was another process and the file has changed since', async () => {
+  const rule = { rule: 'acme', phraseId: undefined, keepsWords: false, webhooks: ['crm'] };
+  const parameters = { max_sentence_silence: 600 };
+  const call = twoLegs();
+  await leave('a-dead-process', { ...call, metadata: { ...call.metadata, route: { ...rule, parameters } } });
+  const books = new Books();
+  const asked: unknown[] = [];
+  start(books, nothing(), {
+    recognise: ({ fromSample, onFinal, parameters: given }) => {
+      asked.push(given);
+      const words = [{ text: '好', beginMs: 0, endMs: 100, punctuation: '' }];
+      const times = { beginMs: fromSample / 8, endMs: fromSample / 8 + 1_000 };
+      onFinal({ kind: 'final', taskId: 't', ...times, text: '好', words, emotion: undefined });
+      return Promise.resolve({ unrecognised: [], error: undefined });
+    },
+  });
+  await expect.poll(callsLeft).toEqual([]);
+  expect(asked).toEqual([parameters, parameters]);
+  expect(books.sentences.map(({ words, webhooks }) => ({ words, webhooks }))).toEqual(
+    Array(2).fill({ words: [], webhooks: ['crm'] }),
+  );
+  expect(books.calls[0]?.metadata['route']).toMatchObject({ webhooks: ['crm'] });
+});
+
 it('leaves the calls of living processes alone, and takes them when they die', async () => {
   const other = await claimIntake(dataDir);
   const living = await leave(other.owner);

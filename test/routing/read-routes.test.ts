@@ -106,6 +106,18 @@ describe('the first rule that matches decides', () => {
     expect(limits.get('acme')).toEqual({ callsMax: 2 });
   });
 
+  it.each([
+    ['', undefined],
+    ['webhooks: none', []],
+    ['webhooks: [crm]', ['crm']],
+    ['webhooks: [crm, 2_x-y], mode: voicemail', ['crm', '2_x-y']],
+    // As all other settings, it has no effect there.
+    ['webhooks: none, mode: refuse', []],
+  ])('and of endpoints: %s', (set, webhooks) => {
+    const { rules } = routesOf(`rules:\n  - { name: a, set: { ${set} } }`);
+    expect(rules[0]?.settings.webhooks).toEqual(webhooks);
+  });
+
   it('a header of a kilobyte and an expression that would run for ever elsewhere take no time', () => {
     const routes = routesOf('rules:\n  - { name: a, when: { headers: { X-T: "/^(a+)+$/" } } }');
     const facts = routeFactsOf(
@@ -181,6 +193,16 @@ describe('a file that cannot be taken names every fault with its line', () => {
       4,
       /ROLE_RULES/,
     ],
+    ['webhooks that are no list', 'rules:\n  - { name: a, set: { webhooks: crm } }', 2, /none, or a list/],
+    ['webhooks without a name', 'rules:\n  - { name: a, set: { webhooks: [] } }', 2, /none, or a list/],
+    ['none among names', 'rules:\n  - { name: a, set: { webhooks: [crm, none] } }', 2, /not `none`/],
+    ['a name that no endpoint has', 'rules:\n  - { name: a, set: { webhooks: [CRM] } }', 2, /lower-case/],
+    [
+      'more names than a tenant has endpoints',
+      `rules:\n  - { name: a, set: { webhooks: [${Array.from({ length: 21 }, (_, no) => `n${no}`).join()}] } }`,
+      2,
+      /1 to 20/,
+    ],
     ['no rules', 'tenants: {}', 1, /array/],
   ])('%s', (_name, text, line, what) => {
     const faults = faultsOf(text);
@@ -195,4 +217,5 @@ describe('a file that cannot be taken names every fault with its line', () => {
 
 it('editors get a schema', () => {
   expect(routesJsonSchema()).toMatchObject({ type: 'object', required: ['rules'] });
+  expect(JSON.stringify(routesJsonSchema())).toContain('Webhook endpoints of the tenant that are told');
 });

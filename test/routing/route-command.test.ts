@@ -20,9 +20,10 @@ beforeAll(async () => {
       'rules:',
       '  - name: night',
       '    when: { time: { from: "18:00", to: "08:00", zone: Asia/Shanghai } }',
+      '    set: { webhooks: none }',
       '  - name: agents',
       '    when: { called: "10*", source: 192.0.2.0/24 }',
-      '    set: { tenant: acme }',
+      '    set: { tenant: acme, webhooks: [crm, wfm] }',
     ].join('\n'),
   );
   await writeFile(
@@ -56,16 +57,16 @@ it('explains which rule takes an INVITE, and why', { timeout: 120_000 }, async (
     [
       '✗ night (line 2)',
       '    ✗ time 18:00–08:00 Asia/Shanghai expected; found 2026-03-02T04:00:00.000Z',
-      '✓ agents (line 4)',
+      '✓ agents (line 5)',
       '    ✓ source 192.0.2.0/24; found 192.0.2.7',
       '    ✓ called 10*; found 1001',
       '',
-      'taken by agents: mode live, tenant acme',
+      'taken by agents: mode live, tenant acme, webhooks crm wfm',
       '',
     ].join('\n'),
   );
   const night = await route('explain', inviteFile, '--at', '2026-03-02T23:00:00+08:00');
-  expect(night.out).toContain('taken by night');
+  expect(night.out).toContain('taken by night: mode live, webhooks none\n');
   const elsewhere = await route(
     'explain',
     inviteFile,

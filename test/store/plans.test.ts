@@ -25,6 +25,7 @@ import { saveSentence, saveSentences } from '../../src/store/save-sentence.ts';
 import type { SearchFilter } from '../../src/store/search-filter.ts';
 import { searchSentences } from '../../src/store/search-sentences.ts';
 import { checkHealth } from '../../src/store/sweep.ts';
+import { loadUnknownNames } from '../../src/store/webhook-names.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { createDatabase } from '../support/database.ts';
 import { explaining, type Plan } from '../support/explain.ts';
@@ -114,7 +115,7 @@ async function plansOf(work: () => Promise<unknown>): Promise<readonly Plan[]> {
 
 /** Small, or empty here. */
 const SMALL =
-  /^(calls|legs|sentences|call_events|call_identifiers|call_figures)_other$|^(forgotten_calls|dead_letters|call_links|webhook_messages|transcriptions|(awaited_)?voicemails|voicemail_mails)$/;
+  /^(calls|legs|sentences|call_events|call_identifiers|call_figures)_other$|^(forgotten_calls|dead_letters|call_links|webhook_(endpoints|messages)|transcriptions|(awaited_)?voicemails|voicemail_mails)$/;
 
 /** Row by row are read the months that are made ahead, and where the years begin: there is next to nothing in them. */
 function expectByIndex({ name, scanned }: Plan): void {
@@ -158,6 +159,7 @@ it('what asks for one call reads one month, by index, after years of calls', asy
     loadEvents: () => loadEvents(db, id),
     loadFigures: () => loadFigures(db, id),
     linkCalls: () => linkCalls(db, [id]),
+    unknownNames: () => loadUnknownNames(db, new Date()),
     deleteCall: () => deleteCall(db, call.id),
   };
   for (const work of Object.values(works)) {

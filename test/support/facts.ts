@@ -70,6 +70,7 @@ export function aSentence(over: Partial<FinalSentence> & { callId: CallId; legId
   const endMs = beginMs + 1500;
   return {
     tenant: 'default',
+    webhooks: undefined,
     legNo: 0,
     sentenceNo: 1,
     beginMs,

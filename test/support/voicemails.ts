@@ -13,6 +13,8 @@ import { aCall, aLeg, anEvent, aSentence, finishing } from './facts.ts';
 
 export interface MessageOptions {
   readonly tenant?: string;
+  /** Names of the endpoints that the rule of the call lets know of it. */
+  readonly webhooks?: readonly string[];
   readonly mailbox?: string;
   readonly mailTo?: readonly string[];
   readonly caller?: { readonly uri?: string; readonly name?: string };
@@ -42,10 +44,13 @@ export async function messageJobs(options: MessageOptions = {}): Promise<Message
   const { uri = 'sip:13800138000@pbx.example.com', name = 'Anna' } = options.caller ?? {};
   const legStartedAt = new Date(startedAt.getTime() + 50);
   const leg = aLeg({ id: newLegId(id), uri, name, startedAt: legStartedAt });
-  const call = aCall({ id, tenant, startedAt, mapping: 'metadata', legs: [leg] });
+  const { webhooks } = options;
+  const routed = webhooks === undefined ? {} : { metadata: { route: { webhooks } } };
+  const call = aCall({ id, tenant, startedAt, mapping: 'metadata', legs: [leg], ...routed });
   const sentences: FinalSentence[] = texts.map((text, index) => ({
     ...aSentence({ callId: id, legId: leg.id, sentenceNo: index + 1, text }),
     tenant,
+    webhooks,
     beginMs: BEGIN_MS + index * 1_000,
     endMs: BEGIN_MS + index * 1_000 + 900,
   }));

@@ -23,10 +23,16 @@ export interface TestWebhooks extends AsyncDisposable {
   readonly pool: Pool;
   /** Keys of its queue in Redis begin with it. */
   readonly prefix: string;
+  /** Metrics of the role that was started last, as a scraper gets them. */
+  metrics(): Promise<string>;
   start(policy?: Partial<WebhookPolicy>): Promise<Role>;
   addEndpoint(
     url: string,
-    more?: { readonly tenant?: string; readonly eventTypes?: readonly WebhookEventType[] },
+    more?: {
+      readonly tenant?: string;
+      readonly name?: string;
+      readonly eventTypes?: readonly WebhookEventType[];
+    },
   ): Promise<{ readonly id: string; readonly secret: string }>;
 }
 
@@ -51,24 +57,28 @@ export async function openWebhooks(
     kind === 'redis'
       ? redisBackend({ redisUrl: inject('redisUrl'), prefix })
       : postgresBackend({ databaseUrl: database.url });
+  let metrics = createMetrics();
   return {
     pool,
     prefix,
+    metrics: () => metrics.registry.metrics(),
     start: async (policy = {}) => {
+      metrics = createMetrics();
       const role = await startWebhooksRole({
         pool,
         backend: backend(),
         policy: { ...QUICK, ...policy },
         allow: ['127.0.0.0/8'],
         logger,
-        metrics: createMetrics(),
+        metrics,
       });
       closers.add(() => role.close());
       return role;
     },
-    addEndpoint: async (url, { tenant = 'default', eventTypes = WEBHOOK_EVENT_TYPES } = {}) => {
+    addEndpoint: async (url, { tenant = 'default', name, eventTypes = WEBHOOK_EVENT_TYPES } = {}) => {
       const secret = newSecret();
-      return { id: await addEndpoint(pool, { tenant, url, eventTypes, secret: new Secret(secret) }), secret };
+      const given = { tenant, name, url, eventTypes, secret: new Secret(secret) };
+      return { id: await addEndpoint(pool, given), secret };
     },
     [Symbol.asyncDispose]: () => closers.close(),
   };

@@ -12,6 +12,7 @@ function assembler(correctionMs = (_legMs: number): number => 0): TranscriptAsse
     callId,
     legId: newLegId(callId),
     tenant: 'acme',
+    webhooks: ['crm'],
     legNo: 1,
     startedAt: STARTED_AT,
     concealedMs: (beginMs, endMs) => (beginMs === 640 && endMs === 2980 ? 40 : 0),
@@ -46,6 +47,7 @@ describe('TranscriptAssembler', () => {
       kind: 'final',
       sentence: {
         tenant: 'acme',
+        webhooks: ['crm'],
         legNo: 1,
         beginMs: 640,
         endMs: 2980,

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 
 import type { CallRecord } from '../../src/call/record.ts';
+import { createLogger } from '../../src/log.ts';
 import { completeCall } from '../../src/store/complete-call.ts';
 import { deleteCall } from '../../src/store/delete-call.ts';
 import { publishWebhook } from '../../src/store/publish-webhook.ts';
@@ -18,6 +19,7 @@ import { openWebhooks, type TestWebhooks } from '../support/webhooks.ts';
 
 let webhooks: TestWebhooks;
 let receiver: WebhookReceiver;
+let logged: Readonly<Record<string, unknown>>[];
 
 afterEach(async () => {
   await webhooks[Symbol.asyncDispose]();
@@ -176,7 +178,11 @@ describe.each(['redis', 'postgres'] as const)('webhooks with the queue on %s', (
 describe('webhooks', () => {
   beforeEach(async () => {
     receiver = await WebhookReceiver.start();
-    webhooks = await openWebhooks('redis');
+    logged = [];
+    const destination = {
+      write: (line: string) => void logged.push(JSON.parse(line) as (typeof logged)[number]),
+    };
+    webhooks = await openWebhooks('redis', createLogger({ level: 'warn', format: 'json', destination }));
   });
 
   it('tell of a message that a caller left when all of it is there, as it stands when it is told', async () => {
@@ -280,6 +286,25 @@ describe('webhooks', () => {
     await emptied();
     expect(receivedOf(call)).toEqual(idsOf(call, 1).slice(0, 2));
     expect(receiver.received).toHaveLength(4);
+  });
+
+  it('that no endpoint gets, since none has the name that a rule gives, are shown and logged once', async () => {
+    await webhooks.addEndpoint(receiver.url, { name: 'crm' });
+    const [given, other] = [['crm'], ['crm-old']].map((names) =>
+      aCall({ metadata: { route: { webhooks: names } } }),
+    );
+    await saveCall(webhooks.pool, given!);
+    await webhooks.start();
+    const unknown = (): Promise<string | undefined> =>
+      webhooks.metrics().then((text) => /^callscribe_webhooks_unknown_names (.*)$/m.exec(text)?.[1]);
+    await expect.poll(unknown).toBe('0');
+    await saveCall(webhooks.pool, other!);
+    await webhooks.start();
+    await expect.poll(unknown).toBe('1');
+    await emptied();
+    expect(receiver.received.map(({ id }) => id)).toEqual([`started_${given!.id}`]);
+    const lines = logged.filter(({ msg }) => String(msg).startsWith('a rule names a webhook endpoint'));
+    expect(lines).toMatchObject([{ tenant: 'default', endpoint: 'crm-old', callId: other!.id }]);
   });
 
   it('make no row where nobody wants them, and none twice for rows that are written twice', async () => {

@@ -44,7 +44,7 @@ async function webhooks(
 }
 
 it('adds an endpoint, tries it, shows and replays what is dead', { timeout: 120_000 }, async () => {
-  const added = await webhooks(['add', '--url', receiver.url, '--events', 'call.started']);
+  const added = await webhooks(['add', '--url', receiver.url, '--events', 'call.started', '--name', 'new']);
   const [, id = '', secret = ''] = /^endpoint (\S+)\nsecret {3}(\S+)$/m.exec(added.out) ?? [];
   expect(await webhooks(['test', id])).toEqual({ out: 'not delivered: address not allowed\n', code: 1 });
   const allowed = await webhooks(['test', id], { WEBHOOK_ALLOW: '127.0.0.1' });
@@ -53,7 +53,11 @@ it('adds an endpoint, tries it, shows and replays what is dead', { timeout: 120_
   WebhookReceiver.verify(secret, webhook!);
   expect(webhook?.body).toMatchObject({ type: 'webhook.test', data: { endpoint_id: id } });
 
-  const call = aCall();
+  expect((await webhooks(['name', id, 'crm'])).code).toBe(0);
+  const twice = await webhooks(['add', '--url', receiver.url, '--name', 'crm']);
+  expect([twice.code, twice.out]).toEqual([1, expect.stringContaining('has this name')]);
+
+  const call = aCall({ metadata: { route: { webhooks: ['crm', 'crm-old'] } } });
   await saveCall(pool, call);
   expect((await webhooks(['disable', id])).code).toBe(0);
   expect((await webhooks(['dead'])).out).toContain(call.id);
@@ -63,7 +67,9 @@ it('adds an endpoint, tries it, shows and replays what is dead', { timeout: 120_
   expect((await webhooks(['replay', id, 'all'])).out).toContain('1 tried again');
 
   const listed = await webhooks(['list']);
-  expect(listed.out).toContain('1 endpoint');
+  expect(listed.out).toContain('1 endpoint\nno endpoint of default is named crm-old, and a rule');
+  expect(listed.out).not.toContain('named crm,');
+  expect(listed.out).toMatch(/ default .* crm .*127\.0\.0\.1/);
   expect(listed.out).not.toContain(secret);
 });
 
@@ -72,6 +78,7 @@ it('says what is wrong with its options', { timeout: 60_000 }, async () => {
     ['add', '--url', 'ftp://crm.example/'],
     ['add', '--url', 'https://a:b@crm.example/'],
     ['add', '--url', receiver.url, '--events', 'call.ended'],
+    ['add', '--url', receiver.url, '--name', 'CRM'],
     ['remove', '7'],
   ]) {
     const { code, out } = await webhooks(args);

@@ -9,6 +9,7 @@ import {
   loadDestination,
   loadEndpoint,
   loadEndpoints,
+  nameEndpoint,
   removeEndpoint,
   rotateSecret,
 } from '../../store/webhook-endpoints.ts';
@@ -19,16 +20,27 @@ import {
   URL_MAX_CHARS,
   type WebhookEndpoint,
 } from '../../webhooks/endpoint.ts';
+import { ENDPOINT_NAME, ENDPOINT_NAME_RULE } from '../../webhooks/endpoint-name.ts';
 import { WEBHOOK_EVENT_TYPES } from '../../webhooks/events.ts';
 import { tryEndpoint } from '../../webhooks/try-endpoint.ts';
 import type { AddRoutes } from '../context.ts';
-import { BODY_PROBLEMS, isoOrNull, NOT_FOUND, PROBLEMS, textOf, time, timeOrNull } from '../schemas.ts';
+import {
+  BODY_PROBLEMS,
+  isoOrNull,
+  NOT_FOUND,
+  problemResponse,
+  PROBLEMS,
+  textOf,
+  time,
+  timeOrNull,
+} from '../schemas.ts';
 import { seenTenant } from '../tenant.ts';
 
 const endpointSchema = z
   .object({
     id: z.uuid(),
     tenant: z.string(),
+    name: z.string().nullable().describe('By which routing rules name it'),
     url: z.string(),
     event_types: z.array(z.enum(WEBHOOK_EVENT_TYPES)),
     state: z.enum(['active', 'disabled']),
@@ -49,6 +61,11 @@ const secretSchema = z.string().describe('whsec_…; shown this once');
 /** `{id}` of an endpoint. */
 export const webhookParams = z.object({ id: z.uuid().transform((text) => text.toLowerCase()) });
 
+const endpointName = z
+  .string()
+  .regex(ENDPOINT_NAME, `expected ${ENDPOINT_NAME_RULE}`)
+  .describe('For the setting webhooks of routing rules; unique in the tenant');
+
 const newEndpoint = z.object({
   url: textOf(URL_MAX_CHARS).describe('https://HOST/PATH'),
   event_types: z
@@ -56,6 +73,7 @@ const newEndpoint = z.object({
     .min(1)
     .max(WEBHOOK_EVENT_TYPES.length)
     .default([...WEBHOOK_EVENT_TYPES]),
+  name: endpointName.optional(),
   tenant: textOf(128).optional().describe('For credentials that see more than one; else default'),
 });
 
@@ -65,6 +83,8 @@ const testOutcome = z
     detail: z.string(),
   })
   .meta({ id: 'WebhookTest' });
+
+const NAME_TAKEN = { 409: problemResponse('Another endpoint of the tenant has the name') };
 
 const tags = ['webhooks'];
 const config = { scope: 'admin' } as const;
@@ -96,11 +116,16 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
         tags,
         summary: 'An endpoint that is told of what happens from now on',
         body: newEndpoint,
-        response: { 201: z.object({ id: z.uuid(), secret: secretSchema }), ...PROBLEMS, ...BODY_PROBLEMS },
+        response: {
+          201: z.object({ id: z.uuid(), secret: secretSchema }),
+          ...PROBLEMS,
+          ...BODY_PROBLEMS,
+          ...NAME_TAKEN,
+        },
       },
     },
     async ({ principal, body }, reply) => {
-      const { event_types: eventTypes, tenant = principal.tenant ?? 'default' } = body;
+      const { event_types: eventTypes, name, tenant = principal.tenant ?? 'default' } = body;
       if (seenTenant(principal, tenant) !== tenant) {
         throw new CallscribeError(
           'WEBHOOK_INVALID',
@@ -109,7 +134,7 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
       }
       const secret = newSecret();
       const url = parseEndpointUrl(body.url);
-      const id = await addEndpoint(pool, { tenant, url, eventTypes, secret: new Secret(secret) });
+      const id = await addEndpoint(pool, { tenant, name, url, eventTypes, secret: new Secret(secret) });
       return reply.code(201).send({ id, secret });
     },
   );
@@ -137,16 +162,20 @@ export const addWebhookRoutes: AddRoutes = (app, { pool, settings, clock }) => {
       schema: {
         operationId: 'setWebhookState',
         tags,
-        summary: 'Disable it (what waits is dead), or enable it again (which ends a pause after failures)',
+        summary:
+          'Disable it (what waits is dead), enable it again (which ends a pause after failures), or name it',
         params: webhookParams,
-        body: z.object({ state: z.enum(['active', 'disabled']) }),
-        response: { 200: endpointSchema, ...PROBLEMS, ...BODY_PROBLEMS, ...NOT_FOUND },
+        body: z
+          .object({ state: z.enum(['active', 'disabled']).optional(), name: endpointName.optional() })
+          .refine(({ state, name }) => state !== undefined || name !== undefined, 'expected state or name'),
+        response: { 200: endpointSchema, ...PROBLEMS, ...BODY_PROBLEMS, ...NOT_FOUND, ...NAME_TAKEN },
       },
     },
-    async ({ principal, params: { id }, body: { state } }) => {
+    async ({ principal, params: { id }, body: { state, name } }) => {
       const tenant = seenTenant(principal);
+      if (name !== undefined) await nameEndpoint(pool, tenant, id, name);
       if (state === 'active') await enableEndpoint(pool, tenant, id);
-      else await disableEndpoint(pool, tenant, id, { reason: 'operator' });
+      if (state === 'disabled') await disableEndpoint(pool, tenant, id, { reason: 'operator' });
       return toJson(found(await loadEndpoint(pool, tenant, id)));
     },
   );
@@ -221,10 +250,11 @@ export function found<T>(thing: T | undefined): T {
 }
 
 function toJson(endpoint: WebhookEndpoint): z.infer<typeof endpointSchema> {
-  const { id, tenant, url, state, failures, delivered, waiting, dead } = endpoint;
+  const { id, tenant, name, url, state, failures, delivered, waiting, dead } = endpoint;
   return {
     id,
     tenant,
+    name,
     url,
     event_types: [...endpoint.eventTypes],
     state,
