@@ -1,7 +1,7 @@
 import type { Queryable } from './pool.ts';
 import { findCallsOf } from './search-calls.ts';
 import { type FoundSentence, type SearchOptions, WINDOW_ROWS } from './search-filter.ts';
-import { type IdSpan, searchSpans } from './search-spans.ts';
+import { type IdSpan, newestSpan, searchSpans } from './search-spans.ts';
 import { type SearchScope, searchStatement, type SearchWay } from './search-statement.ts';
 
 /** How long each of its statements may take, at most. */
@@ -28,15 +28,18 @@ export async function searchSentences(
   const { filter, after, limit } = options;
   const calls = await findCallsOf(db, filter);
   if (calls.callIds?.length === 0) return [];
-  const scope: SearchScope = { ...options, ...calls };
+  const { windowRows = filter.emotion === undefined ? WINDOW_ROWS : APART_ROWS } = options;
+  const scope = { ...options, ...calls, windowRows };
+  const spans = searchSpans(filter, after, new Date());
+  const newest = newestSpan(spans);
+  if (newest !== undefined && calls.callIds === undefined) {
+    const page = await fullWindow(db, scope, newest);
+    if (page !== undefined) return page;
+  }
   const found: FoundSentence[] = [];
-  for (const [index, span] of searchSpans(filter, after, new Date()).entries()) {
+  for (const span of spans) {
     const rest = { ...scope, limit: limit - found.length };
-    // One look from the newest on is enough; further back, what is left is rare.
-    const page = index === 0 && calls.callIds === undefined ? await fullWindow(db, rest, span) : undefined;
-    found.push(
-      ...(page ?? (await searchBy(calls.callIds === undefined ? 'index' : 'calls', db, rest, span))),
-    );
+    found.push(...(await searchBy(calls.callIds === undefined ? 'index' : 'calls', db, rest, span)));
     if (found.length === limit) break;
   }
   return found;
@@ -54,7 +57,7 @@ async function searchBy(
 /** A page out of the newest rows; undefined where the index gives it sooner. */
 async function fullWindow(
   db: Queryable,
-  scope: SearchScope,
+  scope: WindowScope,
   span: IdSpan,
 ): Promise<readonly FoundSentence[] | undefined> {
   const rows = await searchBy('window', db, scope, span);
@@ -66,23 +69,29 @@ async function fullWindow(
   return wider.length === scope.limit ? wider : undefined;
 }
 
+type WindowScope = SearchScope & { readonly windowRows: number };
+
+/** Rows that lie apart, because they have something in common, cost more. */
+const APART_ROWS = 2_000;
 /** Words are spread unevenly. */
 const WIDER_MARGIN = 1.5;
 /** Hits lie all over the table, and are put in order. */
-const ROWS_A_HIT = 4;
+const ROWS_A_HIT = 8;
+const APART_ROWS_A_HIT = 3;
 /** Whatever the index costs. */
 const WIDER_TIMES_MAX = 16;
 
 /** Rows that will fill the page where words go on as they did; undefined: the index is cheaper. */
 function widerWindow(
   found: number,
-  { limit, windowRows = WINDOW_ROWS }: Pick<SearchOptions, 'limit' | 'windowRows'>,
+  { limit, windowRows, filter }: WindowScope,
   spanRows: number,
 ): number | undefined {
   const times = (limit / found) * WIDER_MARGIN;
   const wider = Math.ceil(times * windowRows);
   const hits = (found / windowRows) * spanRows;
-  return times <= WIDER_TIMES_MAX && wider <= hits * ROWS_A_HIT ? wider : undefined;
+  const rowsAHit = filter.emotion === undefined ? ROWS_A_HIT : APART_ROWS_A_HIT;
+  return times <= WIDER_TIMES_MAX && wider <= hits * rowsAHit ? wider : undefined;
 }
 
 /** Sentences of a span, as the planner has it. */

@@ -20,8 +20,8 @@ const RANDOM_FROM = '04000000-0000-0000-0000-000000000000';
 const HIGHEST = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /**
- * The ids in which a search looks, one span after the other until its page is full: two months, six more, all before,
- * and at last the random ids of before there were months. Each reads its own partitions only.
+ * The ids in which a search looks, one span after the other until its page is full: the newest month, the one before, six
+ * more, all before, and at last the random ids of before there were months. Each reads its own partitions only.
  */
 export function searchSpans(
   { from, to }: Pick<SearchFilter, 'from' | 'to'>,
@@ -37,7 +37,7 @@ export function searchSpans(
     (low, at) => (at !== undefined && at < low ? at : low),
     now,
   );
-  const begins = [1, 7].map((months) => lowestIdAt(beginOfMonth(monthsAfter(monthOf(newest), -months))));
+  const begins = [0, 1, 7].map((months) => lowestIdAt(beginOfMonth(monthsAfter(monthOf(newest), -months))));
   const edges = [...begins, LOWEST];
   const spans = edges.map((edge, index) => ({
     from: edge < lowest ? lowest : edge,
@@ -48,6 +48,12 @@ export function searchSpans(
     ...(isRandom ? [] : spans.filter((span) => span.from < span.to)),
     { from: RANDOM_FROM, to: HIGHEST },
   ];
+}
+
+/** The newest two where they follow each other: a month has hardly begun, and is looked through with the one before. */
+export function newestSpan([newest, before]: readonly IdSpan[]): IdSpan | undefined {
+  if (newest === undefined || before?.to !== newest.from) return newest;
+  return { from: before.from, to: newest.to };
 }
 
 const least = (a: string, b: string): string => (a < b ? a : b);

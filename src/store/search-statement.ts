@@ -40,22 +40,24 @@ export function searchStatement(
   const value = (given: unknown): string => `$${values.push(given)}`;
   const [lowest, highest] = [`${value(from)}::uuid`, `${value(to)}::uuid`];
 
-  const span = [`leg_id >= ${lowest}`, `leg_id < ${highest}`];
+  const span = [`leg_id >= ${lowest}`];
+  if (after !== undefined && after.legId >= from && after.legId < to) {
+    const legId = `${value(after.legId)}::uuid`;
+    // The first follows from the second, but by it alone months are left out, and an index is entered at the cursor.
+    span.push(`leg_id <= ${legId}`, `(leg_id, sentence_no) < (${legId}, ${value(after.sentenceNo)})`);
+  } else span.push(`leg_id < ${highest}`);
   if (filter.tenant !== undefined) span.push(`tenant = ${value(filter.tenant)}`);
   if (filter.from !== undefined) span.push(`begin_at >= ${value(filter.from)}`);
   if (filter.to !== undefined) span.push(`begin_at < ${value(filter.to)}`);
   if (callIds !== undefined) span.push(`call_id = any (${value(callIds)}::uuid[])`);
-  // A cursor below the span is one among ids with a time, and this is the span of random ones: all of it is behind it.
-  if (after !== undefined && after.legId >= from) {
-    span.push(`(leg_id, sentence_no) < (${value(after.legId)}::uuid, ${value(after.sentenceNo)})`);
-  }
 
   const holds = (term: SearchTerm): string =>
     `(${term.forms.map((form) => `strpos(search_text, ${value(form)}) > 0`).join(' or ')})`;
   const said = [...query.wanted.map(holds), ...query.unwanted.map((term) => `not ${holds(term)}`)];
-  // The few that are not neutral have an index in the order of the result.
   if (filter.emotion !== undefined) {
-    (way === 'window' ? span : said).push(`emo_tag = ${value(filter.emotion)}`);
+    // The few that are not neutral have an index in the order of the result, which is of use for that order alone.
+    if (way === 'window') span.push(`emo_tag = ${value(filter.emotion)}`);
+    else said.push(`emo_tag is not distinct from ${value(filter.emotion)}`);
   }
 
   const indexed = (term: SearchTerm): string =>
