@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { newCallId } from '../../src/ids.ts';
+import { type CallId, newCallId } from '../../src/ids.ts';
 import { silentLogger } from '../../src/log.ts';
 import { JOURNAL_FILE, JournalFile } from '../../src/recovery/journal-file.ts';
 import { type JournalLine, readJournal, writeJournalLine } from '../../src/recovery/journal-lines.ts';
@@ -101,16 +101,13 @@ describe('a call’s journal', () => {
     await rm(root, { recursive: true, force: true });
   });
 
+  const open = (callId: CallId, directory: string, onFailed = (): unknown => undefined): JournalFile =>
+    new JournalFile({ callId, directory, owner: 'me', logger: silentLogger, onFailed });
+
   it('has all that was told, in order, as soon as it is written; and is gone when it is removed', async () => {
     const call = aCall();
     const directory = join(root, call.id);
-    const journal = new JournalFile({
-      callId: call.id,
-      directory,
-      owner: 'me',
-      logger: silentLogger,
-      onFailed: () => undefined,
-    });
+    const journal = open(call.id, directory);
     journal.record(call);
     journal.dialog(place('a'));
     for (let sentenceNo = 1; sentenceNo <= 50; sentenceNo += 1) {
@@ -129,13 +126,7 @@ describe('a call’s journal', () => {
   it('keeps no file open when the call is over, and takes the lines that follow', async () => {
     const call = aCall();
     const directory = join(root, call.id);
-    const journal = new JournalFile({
-      callId: call.id,
-      directory,
-      owner: 'me',
-      logger: silentLogger,
-      onFailed: () => undefined,
-    });
+    const journal = open(call.id, directory);
     const path = join(directory, JOURNAL_FILE);
     journal.record(call);
     await journal.written();
@@ -166,13 +157,7 @@ describe('a call’s journal', () => {
     const blocked = join(root, 'blocked');
     await writeFile(blocked, '');
     let failures = 0;
-    const journal = new JournalFile({
-      callId,
-      directory: join(blocked, callId),
-      owner: 'me',
-      logger: silentLogger,
-      onFailed: () => (failures += 1),
-    });
+    const journal = open(callId, join(blocked, callId), () => (failures += 1));
     journal.event(1);
     await journal.written();
     expect(failures).toBe(1);
