@@ -40,6 +40,8 @@ export interface Config {
   readonly asr: {
     readonly model: string;
     readonly vocabularyId: string | undefined;
+    /** Of recognition tasks, by one process. */
+    readonly startsPerSecond: number;
     readonly resilience: Pick<
       ResiliencePolicy,
       'catchUpRate' | 'stallAfterMs' | 'postponeAfterMs' | 'afterCallMs' | 'renewAfterMs'
@@ -265,6 +267,7 @@ const environment = z.object({
   DASHSCOPE_WORKSPACE: text.optional(),
   ASR_MODEL: text.default('paraformer-realtime-8k-v2'),
   ASR_VOCABULARY_ID: text.optional(),
+  ASR_STARTS_PER_SECOND: integer(1, 10_000).default(20),
   ASR_CATCH_UP_RATE: integer(2, 100).default(8),
   ASR_STALL_SECONDS: integer(2, 600).default(10),
   ASR_POSTPONE_SECONDS: integer(1, 86_400).default(120),
@@ -431,6 +434,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     asr: {
       model: value.ASR_MODEL,
       vocabularyId: value.ASR_VOCABULARY_ID,
+      startsPerSecond: value.ASR_STARTS_PER_SECOND,
       resilience: {
         catchUpRate: value.ASR_CATCH_UP_RATE,
         stallAfterMs: value.ASR_STALL_SECONDS * 1_000,

@@ -16,7 +16,7 @@ describe('loadConfig', () => {
   it('has a default for everything, so that an empty environment runs embedded', () => {
     expect(loadConfig({})).toMatchObject({
       dashscope: { apiKey: undefined, wsUrl: undefined },
-      asr: { model: 'paraformer-realtime-8k-v2' },
+      asr: { model: 'paraformer-realtime-8k-v2', startsPerSecond: 20 },
       databaseUrl: undefined,
       redisUrl: undefined,
       drachtio: undefined,

@@ -149,6 +149,7 @@ async function openJob(
     url: wsUrl,
     apiKey: apiKeyFile === undefined ? (apiKey ?? 'no-key-configured') : new KeyFile(apiKeyFile).apiKey,
     workspace,
+    startsPerSecond: config.asr.startsPerSecond,
     policy: config.asr.resilience,
     metrics: createMetrics(),
     logger,

@@ -12,6 +12,8 @@ export interface RecognitionDeps {
   readonly url: string;
   readonly apiKey: ApiKey;
   readonly workspace: string | undefined;
+  /** Default: what the vendor grants an account. */
+  readonly startsPerSecond?: number | undefined;
   readonly policy?: Partial<ResiliencePolicy> | undefined;
   /** Default: one of its own. */
   readonly pool?: ConnectionPool | undefined;
@@ -27,8 +29,9 @@ export interface Recognition extends AsyncDisposable {
 
 /** One pool for all legs: it keeps within the account's starts a second and uses sockets again. */
 export function openRecognition(deps: RecognitionDeps): Recognition {
-  const { url, apiKey, workspace, metrics, logger } = deps;
-  const pool = deps.pool ?? new ConnectionPool({ url, apiKey, workspace });
+  const { url, apiKey, workspace, startsPerSecond, metrics, logger } = deps;
+  const startRate = startsPerSecond === undefined ? undefined : { perSecond: startsPerSecond };
+  const pool = deps.pool ?? new ConnectionPool({ url, apiKey, workspace, startRate });
   const health = new RecogniserHealth({ logger });
   const show = (name: string, help: string, read: () => number): void => {
     observe(metrics, name, help, read);

@@ -218,6 +218,7 @@ class Starter {
     const recognition = openRecognition({
       ...recogniser,
       workspace: config.dashscope.workspace,
+      startsPerSecond: config.asr.startsPerSecond,
       policy: config.asr.resilience,
       metrics: this.#metrics,
       logger,
