@@ -57,8 +57,9 @@ export function callOfFile(transcript: FileTranscript, options: CallOfFileOption
 
 function metadataOf({ file }: FileTranscript, recorded: RecordedCall | undefined): CallRecord['metadata'] {
   if (recorded === undefined) return { kind: 'file', name: basename(file) };
-  const { webhooks } = recorded;
-  return webhooks === undefined ? { kind: 'recording' } : { kind: 'recording', route: { webhooks } };
+  const { webhooks, keepsWords } = recorded;
+  const isRouted = webhooks !== undefined || keepsWords !== undefined;
+  return isRouted ? { kind: 'recording', route: { webhooks, keepsWords } } : { kind: 'recording' };
 }
 
 /** Of its audio, as if it had been played when it was handed in: so figures are those of a call. */
@@ -90,6 +91,7 @@ function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOption
   const at = (ms: number): Date => new Date(startedAt.getTime() + ms);
   return leg.sentences.map((sentence, index) => {
     const endMs = endMsOf(sentence);
+    const words = recorded?.keepsWords === false ? [] : sentence.words;
     return {
       callId,
       legId,
@@ -102,7 +104,7 @@ function toSentences(leg: LegTranscript, legId: LegId, options: CallOfFileOption
       beginAt: at(sentence.beginMs),
       endAt: at(endMs),
       text: sentence.text,
-      words: sentence.words.map((word) => ({
+      words: words.map((word) => ({
         text: word.text,
         begin_ms: word.beginMs,
         end_ms: word.endMs,

@@ -22,6 +22,8 @@ const recordedCall = z.object({
   vocabularyId: z.string().optional(),
   /** Names of the webhook endpoints that are told; undefined: all of the tenant. */
   webhooks: z.array(z.string()).optional(),
+  /** Whether sentences have words with times. Default: they have. */
+  keepsWords: z.boolean().optional(),
 });
 
 /** A call whose recording is recognised again, as another call: what the WAV file does not say. */
@@ -37,12 +39,17 @@ export function readRecordedCall(text: string): RecordedCall {
   }
 }
 
-const routed = z.object({ route: z.object({ webhooks: z.array(z.string()) }) });
+const routed = z.object({
+  route: z.object({ webhooks: z.array(z.string()).nullish(), keepsWords: z.boolean().nullish() }),
+});
 
-/** Whom the routing rule of a call lets know of it, by its metadata; undefined: all of the tenant. */
-export function toldEndpoints(metadata: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+/** What the routing rule of a call said of its sentences, by the call's metadata. */
+export function routedTerms(
+  metadata: Readonly<Record<string, unknown>>,
+): Pick<RecordedCall, 'webhooks' | 'keepsWords'> {
   const read = routed.safeParse(metadata);
-  return read.success ? read.data.route.webhooks : undefined;
+  const { webhooks, keepsWords } = read.success ? read.data.route : {};
+  return { webhooks: webhooks ?? undefined, keepsWords: keepsWords ?? undefined };
 }
 
 /** A leg of the call, with the side of the recording that it is heard on. */

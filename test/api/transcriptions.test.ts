@@ -222,6 +222,20 @@ describe("a call's recording that is recognised again", { timeout: 30_000 }, () 
     for (const id of Object.values(ids)) await removeEndpoint(api.pool, undefined, id);
   });
 
+  it.each([
+    ['as any other', undefined, 'some'],
+    ['and keeps no words where the first one kept none', false, 'none'],
+  ] as const)('has words with times %s', async (_name, keepsWords, expected) => {
+    const call = await storeSpoken(['left', 'right'], { route: { rule: 'acme', keepsWords } });
+    const done = await ended((await again(call.id)).id);
+    const { rows } = await api.pool.query<{ words: number }>(
+      'select jsonb_array_length(words) as words from sentences where call_id = $1',
+      [done.call_id],
+    );
+    expect(rows).toHaveLength(2);
+    expect(rows.every(({ words }) => (expected === 'some' ? words > 0 : words === 0))).toBe(true);
+  });
+
   it('takes the hot words that are asked for', async () => {
     const call = await storeSpoken();
     const failed = await ended((await again(call.id, { vocabulary_id: 'vocab-nowhere-1' })).id);

@@ -11,7 +11,7 @@ import {
   type StoredTranscription,
   TRANSCRIPTION_STATES,
 } from '../../store/transcriptions.ts';
-import { recordedChannels, toldEndpoints } from '../../transcribe/recorded-call.ts';
+import { recordedChannels, routedTerms } from '../../transcribe/recorded-call.ts';
 import type { AddRoutes } from '../context.ts';
 import {
   BODY_PROBLEMS,
@@ -136,7 +136,7 @@ export const addTranscriptionRoutes: AddRoutes = async (app, { pool, uploads, se
           channels: recordedChannels(recording.legs),
           model: body.model,
           vocabularyId: body.vocabulary_id,
-          webhooks: toldEndpoints(call.metadata)?.slice(),
+          ...routedTerms(call.metadata),
         },
       );
       return reply.code(202).header('location', `/v1/transcriptions/${taken.id}`).send(toJson(taken));
