@@ -63,7 +63,7 @@ async function fullWindow(
   const rows = await searchBy('window', db, scope, span);
   if (rows.length === scope.limit) return rows;
   if (rows.length === 0) return undefined;
-  const windowRows = widerWindow(rows.length, scope, await estimateRows(db, span));
+  const windowRows = widerWindow(rows.length, scope, await estimateRows(db, leftOf(span, scope.after)));
   if (windowRows === undefined) return undefined;
   const wider = await searchBy('window', db, { ...scope, windowRows }, span);
   return wider.length === scope.limit ? wider : undefined;
@@ -93,6 +93,12 @@ function widerWindow(
   const rowsAHit = filter.emotion === undefined ? ROWS_A_HIT : APART_ROWS_A_HIT;
   return times <= WIDER_TIMES_MAX && wider <= hits * rowsAHit ? wider : undefined;
 }
+
+/** What of a span lies behind the cursor. */
+const leftOf = (span: IdSpan, after: SearchOptions['after']): IdSpan =>
+  after !== undefined && after.legId >= span.from && after.legId < span.to
+    ? { ...span, to: after.legId }
+    : span;
 
 /** Sentences of a span, as the planner has it. */
 async function estimateRows(db: Queryable, { from, to }: IdSpan): Promise<number> {
