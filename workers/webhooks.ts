@@ -169,13 +169,7 @@ async function lookAfter({ pool, metrics, logger }: WebhooksDeps, closing: Abort
     try {
       await purgeDeadMessages(pool, DEAD_KEEP_DAYS);
       const unknown = await loadUnknownNames(pool, systemClock.wallTime());
-      for (const { tenant, name, callId } of unknown) {
-        if (unknownNames.some((before) => before.tenant === tenant && before.name === name)) continue;
-        logger.warn(
-          { tenant, endpoint: name, callId },
-          'a rule names a webhook endpoint that its tenant does not have',
-        );
-      }
+      warnOfNew(unknown, unknownNames, logger);
       unknownNames = unknown;
       health = { ...(await loadWebhookHealth(pool)), unknownNames: unknown.length };
     } catch (thrown) {
@@ -183,6 +177,18 @@ async function lookAfter({ pool, metrics, logger }: WebhooksDeps, closing: Abort
       logger.debug({ err: toStoreError(thrown) }, 'the figures of webhooks cannot be read');
     }
     await sleep(LOOK_AFTER_EVERY_MS, undefined, { signal: closing }).catch(() => undefined);
+  }
+}
+
+function warnOfNew(
+  names: readonly UnknownEndpointName[],
+  known: readonly UnknownEndpointName[],
+  logger: Logger,
+): void {
+  for (const { tenant, name, callId } of names) {
+    if (known.some((before) => before.tenant === tenant && before.name === name)) continue;
+    const facts = { tenant, endpoint: name, callId };
+    logger.warn(facts, 'a rule names a webhook endpoint that its tenant does not have');
   }
 }
 

@@ -141,7 +141,8 @@ function parse<T>(schema: z.ZodType<T>, name: string, data: unknown): T {
 }
 
 /** What has no value travels as null. */
-const optional = <T>(schema: z.ZodType<T>) => schema.nullish().transform((value) => value ?? undefined);
+export const optional = <T>(schema: z.ZodType<T>): z.ZodType<T | undefined> =>
+  schema.nullish().transform((value) => value ?? undefined);
 
 /** Every name of a union, checked by the compiler: a new one that is missing here is an error there. */
 const oneOf = <T extends string>(names: Readonly<Record<T, true>>) => z.enum(Object.keys(names) as T[]);

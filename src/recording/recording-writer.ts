@@ -146,16 +146,20 @@ export class RecordingWriter {
   /** Lets go of a leg: nothing more is written, and nothing can be read from it. */
   async release(leg: LegRecorder): Promise<void> {
     const slot = this.#slots.get(leg);
-    if (slot === undefined) return leg.release();
-    this.#slots.delete(leg);
-    this.#recovered(slot);
-    tellWritten(slot);
+    if (slot !== undefined) {
+      this.#slots.delete(leg);
+      this.#recovered(slot);
+      tellWritten(slot);
+    }
     // Lest it makes its file after whoever asked deletes it. A disk that hangs is not waited for; its file stays open.
-    const released = slot.busy.then(() => leg.release());
+    const released = (slot?.busy ?? Promise.resolve()).then(() => leg.release());
     await within(RELEASE_WITHIN_MS, released);
   }
 
-  /** Writes what there is and lets go of every leg. What a disk does not take in two seconds is lost with this process. */
+  /**
+   * Writes what there is and lets go of every leg that is not at rest. What a disk does not take in two seconds is lost with
+   * this process.
+   */
   async close(): Promise<void> {
     const legs = [...this.#slots.keys()];
     for (const leg of legs) leg.flush();

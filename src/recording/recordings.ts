@@ -94,7 +94,7 @@ export class Recordings {
     });
   }
 
-  /** Waits for recordings that are being made, within bounds, and lets go of every leg; their files stay. */
+  /** Waits for recordings that are being made, within bounds, and lets go of the other legs; their files stay. */
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
     this.#closing.abort();

@@ -2,10 +2,9 @@ import { z } from 'zod';
 
 import type { RecognitionTerms } from '../asr/session.ts';
 import type { CallRecord, LegRecord } from '../call/record.ts';
+import { optional } from '../queue/jobs.ts';
 
-/** What has no value is null in a record that was kept on disk. */
-const optional = <T>(schema: z.ZodType<T>) => schema.nullish().transform((value) => value ?? undefined);
-
+/** As it stands in a record that was kept on disk, or in a row. */
 const route = z.object({
   phraseId: optional(z.string()),
   parameters: optional(z.record(z.string(), z.unknown())),

@@ -38,7 +38,7 @@ const LINKING_KINDS = [
 /** An id that more calls share than this within the window names something larger than a call. */
 const SHARED_BY_MAX = 16;
 /**
- * So many calls with an id are looked at within two or three months, in no order; one that has more, such as a header that a
+ * So many calls with an id are looked at, in no order, of the months of a batch and two days around it; one that has more, such as a header that a
  * peer fills with the same text in every call, links none. Without that, each call would cost as much as there are.
  */
 const LOOKED_AT_MAX = 256;

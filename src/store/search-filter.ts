@@ -49,7 +49,7 @@ export interface SearchOptions {
   /** Sentences behind this one; undefined begins with the newest. */
   readonly after?: SearchPosition | undefined;
   readonly limit: number;
-  /** Default {@link WINDOW_ROWS}. */
+  /** Default: {@link WINDOW_ROWS}, and fewer for an emotion. */
   readonly windowRows?: number;
 }
 

@@ -1,11 +1,21 @@
 import type { Queryable } from './pool.ts';
 import { findCallsOf } from './search-calls.ts';
 import { type FoundSentence, type SearchOptions, WINDOW_ROWS } from './search-filter.ts';
-import { type IdSpan, newestSpan, searchSpans } from './search-spans.ts';
+import { type IdSpan, isWithin, newestSpan, searchSpans } from './search-spans.ts';
 import { type SearchScope, searchStatement, type SearchWay } from './search-statement.ts';
 
 /** How long each of its statements may take, at most. */
 export const SEARCH_MAX_MS = 2_000;
+
+/** In place of `WINDOW_ROWS` for rows that lie apart, because they have an emotion in common: they cost more. */
+const APART_ROWS = 2_000;
+/** Words are spread unevenly. */
+const WIDER_MARGIN = 1.5;
+/** Hits lie all over the table, and are put in order. */
+const ROWS_A_HIT = 8;
+const APART_ROWS_A_HIT = 3;
+/** Whatever the index costs. */
+const WIDER_TIMES_MAX = 16;
 
 /**
  * Sentences that hold all wanted terms and no unwanted one: the newest call first, and its last sentence first. That is
@@ -29,7 +39,7 @@ export async function searchSentences(
   const calls = await findCallsOf(db, filter);
   if (calls.callIds?.length === 0) return [];
   const { windowRows = filter.emotion === undefined ? WINDOW_ROWS : APART_ROWS } = options;
-  const scope = { ...options, ...calls, windowRows };
+  const scope: SearchScope = { ...options, ...calls, windowRows };
   const spans = searchSpans(filter, after, new Date());
   const newest = newestSpan(spans);
   if (newest !== undefined && calls.callIds === undefined) {
@@ -57,7 +67,7 @@ async function searchBy(
 /** A page out of the newest rows; undefined where the index gives it sooner. */
 async function fullWindow(
   db: Queryable,
-  scope: WindowScope,
+  scope: SearchScope,
   span: IdSpan,
 ): Promise<readonly FoundSentence[] | undefined> {
   const rows = await searchBy('window', db, scope, span);
@@ -69,22 +79,10 @@ async function fullWindow(
   return wider.length === scope.limit ? wider : undefined;
 }
 
-type WindowScope = SearchScope & { readonly windowRows: number };
-
-/** Rows that lie apart, because they have something in common, cost more. */
-const APART_ROWS = 2_000;
-/** Words are spread unevenly. */
-const WIDER_MARGIN = 1.5;
-/** Hits lie all over the table, and are put in order. */
-const ROWS_A_HIT = 8;
-const APART_ROWS_A_HIT = 3;
-/** Whatever the index costs. */
-const WIDER_TIMES_MAX = 16;
-
 /** Rows that will fill the page where words go on as they did; undefined: the index is cheaper. */
 function widerWindow(
   found: number,
-  { limit, windowRows, filter }: WindowScope,
+  { limit, windowRows, filter }: SearchScope,
   spanRows: number,
 ): number | undefined {
   const times = (limit / found) * WIDER_MARGIN;
@@ -96,9 +94,7 @@ function widerWindow(
 
 /** What of a span lies behind the cursor. */
 const leftOf = (span: IdSpan, after: SearchOptions['after']): IdSpan =>
-  after !== undefined && after.legId >= span.from && after.legId < span.to
-    ? { ...span, to: after.legId }
-    : span;
+  after !== undefined && isWithin(span, after.legId) ? { ...span, to: after.legId } : span;
 
 /** Sentences of a span, as the planner has it. */
 async function estimateRows(db: Queryable, { from, to }: IdSpan): Promise<number> {

@@ -50,6 +50,8 @@ export function searchSpans(
   ];
 }
 
+export const isWithin = ({ from, to }: IdSpan, legId: string): boolean => legId >= from && legId < to;
+
 /** The newest two where they follow each other: a month has hardly begun, and is looked through with the one before. */
 export function newestSpan([newest, before]: readonly IdSpan[]): IdSpan | undefined {
   if (newest === undefined || before?.to !== newest.from) return newest;

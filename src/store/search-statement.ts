@@ -1,8 +1,8 @@
 import type { CallId } from '../ids.ts';
 import { pairsOf } from '../search/normal-form.ts';
 import type { SearchTerm } from '../search/query.ts';
-import { type SearchOptions, WINDOW_ROWS } from './search-filter.ts';
-import type { IdSpan } from './search-spans.ts';
+import type { SearchOptions } from './search-filter.ts';
+import { type IdSpan, isWithin } from './search-spans.ts';
 
 /**
  * - `window`: looks through the newest rows of a span
@@ -14,6 +14,7 @@ export type SearchWay = 'window' | 'index' | 'calls';
 export interface SearchScope extends SearchOptions {
   /** Only in these. */
   readonly callIds: readonly CallId[] | undefined;
+  readonly windowRows: number;
 }
 
 export interface Statement {
@@ -33,7 +34,7 @@ const COLUMNS = `s.leg_id as "legId", s.sentence_no as "sentenceNo", s.call_id a
  */
 export function searchStatement(
   way: SearchWay,
-  { query, filter, after, limit, callIds, windowRows = WINDOW_ROWS }: SearchScope,
+  { query, filter, after, limit, callIds, windowRows }: SearchScope,
   { from, to }: IdSpan,
 ): Statement {
   const values: unknown[] = [];
@@ -41,7 +42,7 @@ export function searchStatement(
   const [lowest, highest] = [`${value(from)}::uuid`, `${value(to)}::uuid`];
 
   const span = [`leg_id >= ${lowest}`];
-  if (after !== undefined && after.legId >= from && after.legId < to) {
+  if (after !== undefined && isWithin({ from, to }, after.legId)) {
     const legId = `${value(after.legId)}::uuid`;
     // The first follows from the second, but by it alone months are left out, and an index is entered at the cursor.
     span.push(`leg_id <= ${legId}`, `(leg_id, sentence_no) < (${legId}, ${value(after.sentenceNo)})`);

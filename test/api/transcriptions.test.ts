@@ -223,8 +223,8 @@ describe("a call's recording that is recognised again", { timeout: 30_000 }, () 
   });
 
   it.each([
-    ['as any other', undefined, 'some'],
-    ['and keeps no words where the first one kept none', false, 'none'],
+    ['where nothing else was said', undefined, 'some'],
+    ['but where the first one kept none', false, 'none'],
   ] as const)('has words with times %s', async (_name, keepsWords, expected) => {
     const call = await storeSpoken(['left', 'right'], { route: { rule: 'acme', keepsWords } });
     const done = await ended((await again(call.id)).id);
